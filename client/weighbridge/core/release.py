@@ -1,0 +1,3 @@
+"""The release of this distribution: the one place that states it."""
+
+__version__ = "0.1.0"
