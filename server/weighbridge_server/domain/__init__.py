@@ -1,0 +1,1 @@
+"""The domain: what must hold, free of gRPC, protobuf and SQL."""

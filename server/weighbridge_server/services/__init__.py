@@ -1,0 +1,1 @@
+"""Adapters: one module a proto service. Protobuf types stop here."""

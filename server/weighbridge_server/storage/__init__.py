@@ -1,0 +1,1 @@
+"""Storage: PostgreSQL, disk packs. Implements the ports of the domain; database rows stay in here."""

@@ -1,0 +1,82 @@
+"""The acks of one upload stream, on their way from the intake and the sealers to the stream."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from weighbridge.core.digest import Digest
+from weighbridge.core.store import Ack, Held
+
+_MOST_WAITING = 1024
+"""The intake pauses while this many acks are unread: a client that never reads cannot grow the server."""
+
+
+class AckQueue:
+    """Written by the stream's intake and by whoever seals a pack; iterated by the stream.
+
+    Iteration ends when the intake has finished and every expected durable ack has come, or raises the
+    failure.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._acks: deque[Ack] = deque()
+        self._not_durable = 0
+        self._finished = False
+        self._failure: BaseException | None = None
+        self.abandoned = False
+
+    def expect_durable(self) -> None:
+        """One more chunk is on its way to a pack."""
+        with self._changed:
+            self._not_durable += 1
+
+    def put(self, ack: Ack) -> None:
+        """Adds an ack, once there is room or nobody reads any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._acks) < _MOST_WAITING or self.abandoned)
+            self._acks.append(ack)
+            self._changed.notify_all()
+
+    def durable(self, digests: Sequence[Digest]) -> None:
+        """Chunks became durable. Never waits: a sealer serves many streams."""
+        with self._changed:
+            self._not_durable -= len(digests)
+            self._acks.append(Ack(Held.DURABLE, tuple(digests)))
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """The intake has taken its last chunk."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def fail(self, failure: BaseException) -> None:
+        """Ends the stream with an error, after the acks that came before it."""
+        with self._changed:
+            self._failure = self._failure or failure
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """The stream has ended; nobody reads on."""
+        with self._changed:
+            self.abandoned = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Ack]:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._acks or self._failure or self._done())
+                if self._acks:
+                    ack = self._acks.popleft()
+                    self._changed.notify_all()
+                elif self._failure is not None:
+                    raise self._failure
+                else:
+                    return
+            yield ack
+
+    def _done(self) -> bool:
+        return self._finished and self._not_durable == 0
