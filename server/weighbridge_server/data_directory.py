@@ -73,7 +73,7 @@ class DataDirectory:
         """
         path = path.expanduser().resolve()
         try:
-            _make_directory(path, parents=True)
+            _make_directory(path)
             _refuse_foreign(path)
             lock_fd = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
@@ -143,14 +143,14 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def _make_directory(path: Path, *, parents: bool = False, private: bool = False) -> None:
-    """Make a directory with our modes; one that exists keeps the modes that its owner chose."""
-    try:
-        path.mkdir(parents=parents)
-    except FileExistsError:
-        if not path.is_dir():
-            raise NotADirectoryError(20, "Not a directory", str(path)) from None
+def _make_directory(path: Path, *, private: bool = False) -> None:
+    """Make a directory, with our modes and durably; one that exists keeps the modes that its owner chose."""
+    if path.is_dir():
         return
+    for parent in reversed([parent for parent in path.parents if not parent.exists()]):
+        parent.mkdir(exist_ok=True)
+        sync_directory(parent.parent)
+    path.mkdir(exist_ok=True)
     path.chmod(0o711 if os.geteuid() == 0 and not private else 0o700)
     sync_directory(path.parent)
 
@@ -202,7 +202,7 @@ def _take(lock_fd: int, path: Path, wait_s: float) -> None:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except BlockingIOError:
-            # Polled: flock knows no timeout, and a signal to break off a blocking one belongs to the application.
+            # Polled: flock knows no timeout, and a signal to break it off belongs to the application.
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 raise _in_use(lock_fd, path) from None

@@ -30,6 +30,7 @@ refuse for ever, so the file is removed, which the lock makes safe.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -58,6 +59,12 @@ _SOCKET_PATH_MAX = 107
 _SOCKET_PREFIX = "weighbridge-"
 _RESERVED = 3  # connections that only the superuser gets, for an operator when the server has used up its own
 _LOG_ROTATE_BYTES = 8 << 20
+_PLAIN: dict[str, Any] = {
+    "stdin": subprocess.DEVNULL,
+    "cwd": "/",  # another user may not be able to enter ours
+    # No PG* variable of somebody's shell; and the server's secrets are not for the unprivileged user.
+    "env": {"PATH": os.defpath, "LC_ALL": "C"},
+}
 # Runs the rest of its arguments, unless the server died before the death signal was asked for.
 _UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
 _SETTINGS = {
@@ -107,11 +114,11 @@ class EmbeddedPostgres:
                 there; for a new one ``postgres`` if there is such a user, else ``nobody``.
             start_timeout_s: how long recovery after a crash may take.
         """
-        self._directory = directory
+        self._directory = directory = directory.resolve()
         self._cluster = directory / "cluster"
         self._log_path = directory / "postgres.log"
         self._lock_fd = lock_fd
-        self._bin_dir = bin_dir
+        self._bin_dir = None if bin_dir is None else bin_dir.resolve()
         self._max_connections = max_connections
         self._user = user
         self._start_timeout_s = start_timeout_s
@@ -130,7 +137,7 @@ class EmbeddedPostgres:
             raise RuntimeError("start() belongs to the main thread, once until stop()")
         try:
             return self._start()
-        except (OSError, subprocess.SubprocessError) as error:
+        except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
             self.stop()
             raise StartupFailed(f"PostgreSQL cannot be started in {self._directory}: {error}") from error
         except BaseException:
@@ -141,13 +148,14 @@ class EmbeddedPostgres:
         """Shut down in order; after ``timeout_s`` without, at once (the next start then recovers)."""
         process = self._process
         if process is not None:
-            for number, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, None)):
+            for number, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0)):
                 process.send_signal(number)
-                try:
-                    process.wait(patience_s)
+                if self.wait(patience_s) is not None:
                     break
-                except subprocess.TimeoutExpired:
-                    _log.warning("PostgreSQL did not end within %s s of signal %d", patience_s, number)
+                _log.warning("PostgreSQL did not end within %g s of %s", patience_s, number.name)
+            else:
+                process.kill()
+                process.wait()
         self._remove_socket_directory()
 
     @property
@@ -174,12 +182,11 @@ class EmbeddedPostgres:
             caller = pwd.getpwuid(os.geteuid()).pw_name
         except KeyError:
             raise StartupFailed(
-                f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL needs one. Add it to "
-                "/etc/passwd, run the server as another user, or use your own PostgreSQL with --database."
+                f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL needs one. Add it "
+                "to /etc/passwd, start the server as another user, or use your PostgreSQL with --database."
             ) from None
         binaries = self._bin_dir or _wheel_binaries()
-        release = self._release(binaries)
-        self._refuse_other_major(release)
+        self._refuse_other_major(self._major(binaries))
         account = self._account()
         if account is not None:
             _require_entry(self._directory, account)
@@ -211,32 +218,30 @@ class EmbeddedPostgres:
         self._await_ready(socket_directory, log_start)
         return _url(socket_directory, "weighbridge", "weighbridge")
 
-    def _release(self, binaries: Path) -> str:
+    def _major(self, binaries: Path) -> str:
         try:
-            output = subprocess.run(
-                [binaries / "postgres", "--version"], check=True, capture_output=True, text=True, timeout=60, cwd="/"
-            ).stdout
+            command = [str(binaries / "postgres"), "--version"]
+            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **_PLAIN).stdout
         except (OSError, subprocess.SubprocessError) as error:
             raise StartupFailed(
-                f"There is no PostgreSQL that runs in {binaries} ({error}). Name the directory of its binaries in the "
-                "settings, or use your own PostgreSQL with --database."
+                f"There is no PostgreSQL that runs in {binaries} ({error}). Name the directory of its "
+                "binaries in the settings, or use your own PostgreSQL with --database."
             ) from error
-        found = re.search(r"(\d+)(\.\d+)?", output.partition("PostgreSQL")[2])
-        if found is None or int(found[1]) < 15:
-            raise StartupFailed(f"{binaries} holds {output.strip()!r}; Weighbridge needs PostgreSQL 15 or newer.")
+        found = re.search(r"\d+", output.partition("PostgreSQL")[2])
+        if found is None or int(found[0]) < 15:
+            raise StartupFailed(f"{binaries} holds {output.strip()!r}; PostgreSQL 15 or newer is needed.")
         return found[0]
 
-    def _refuse_other_major(self, release: str) -> None:
-        ours = release.partition(".")[0]
+    def _refuse_other_major(self, ours: str) -> None:
         try:
             theirs = (self._cluster / "PG_VERSION").read_text(encoding="ascii").strip()
         except FileNotFoundError:
             return
         if theirs != ours:
             raise StartupFailed(
-                f"The database in {self._cluster} was made by PostgreSQL {theirs}; this release runs {ours}, which "
-                "cannot read it. With the release that made it run `weighbridge backup create`, then with this one "
-                "`weighbridge backup restore` into a new data directory."
+                f"The database in {self._cluster} was made by PostgreSQL {theirs}; this release runs {ours}, "
+                "which cannot read it. Run `weighbridge backup create` with the release that made it, then "
+                "`weighbridge backup restore` with this one into a new data directory."
             )
 
     def _account(self) -> pwd.struct_passwd | None:
@@ -253,17 +258,17 @@ class EmbeddedPostgres:
                 names = {entry.pw_name: entry for entry in pwd.getpwall()}
                 account = names.get("postgres") or names["nobody"]
         except KeyError as error:
-            raise StartupFailed(f"PostgreSQL does not run as root, and there is no user for it: {error}.") from error
-        if self._cluster.exists() and self._cluster.stat().st_uid != account.pw_uid or account.pw_uid == 0:
+            raise StartupFailed(f"PostgreSQL cannot run as root, and needs a user: {error}") from error
+        if account.pw_uid == 0 or (self._cluster.exists() and self._cluster.stat().st_uid != account.pw_uid):
             raise StartupFailed(
-                f"PostgreSQL does not run as root, nor on files of another user: {self._cluster} must belong to "
-                f"an unprivileged user. Run `chown -R {self._user or 'postgres'} {self._cluster}`."
+                "PostgreSQL does not run as root, nor on the files of another user. Name an unprivileged "
+                f"user in the settings, and give it {self._cluster} with `chown -R`."
             )
         return account
 
     def _readable(self, binaries: Path, account: pwd.struct_passwd) -> Path:
         """The binaries where the unprivileged user can run them: where they are, or a copy."""
-        if _allowed("-x", binaries / "postgres", account):
+        if _can_run(binaries / "postgres", account):
             return binaries
         if self._bin_dir is not None:
             raise StartupFailed(
@@ -287,7 +292,7 @@ class EmbeddedPostgres:
             new.rename(copy)
             sync_directory(self._directory)
         binaries = copy / binaries.relative_to(package.parent)
-        if not _allowed("-x", binaries / "postgres", account):
+        if not _can_run(binaries / "postgres", account):
             raise StartupFailed(f"{binaries} cannot be executed: is {self._directory} mounted with noexec?")
         return binaries
 
@@ -312,7 +317,7 @@ class EmbeddedPostgres:
         )
         if done.returncode != 0:
             tail = done.stdout.decode("utf-8", "replace")[-2000:].strip()
-            raise StartupFailed(f"initdb could not set up the database in {new} (exit {done.returncode}):\n{tail}")
+            raise StartupFailed(f"initdb failed in {new} (exit {done.returncode}):\n{tail}")
         new.rename(self._cluster)
         sync_directory(self._directory)
 
@@ -320,12 +325,16 @@ class EmbeddedPostgres:
         """Remove a ``postmaster.pid`` whose number belongs to something that is no PostgreSQL of ours."""
         path = self._cluster / "postmaster.pid"
         try:
-            pid = int(path.read_text(encoding="ascii", errors="replace").split()[0])
-            # A postmaster works in its cluster's directory: one started by hand is left to PostgreSQL's refusal.
-            if Path(f"/proc/{pid}/cwd").resolve(strict=True) != self._cluster:
-                path.unlink()
+            process = Path("/proc") / str(int(path.read_text(encoding="ascii").split()[0]))
+            if not process.exists():
+                return  # stale, and PostgreSQL sees that itself
+            # A postmaster works in its cluster: one started by hand is left to PostgreSQL's refusal.
+            with contextlib.suppress(FileNotFoundError):  # a zombie has no directory
+                if (process / "cwd").readlink() == self._cluster:
+                    return
+            path.unlink()
         except (FileNotFoundError, PermissionError, ValueError, IndexError):
-            return  # none, a dead or a foreign process, or damaged: PostgreSQL deals with these itself
+            return  # none, another user's process, or damaged: PostgreSQL deals with these itself
 
     def _make_socket_directory(self, account: pwd.struct_passwd | None) -> Path:
         self._remove_socket_directory()
@@ -333,7 +342,7 @@ class EmbeddedPostgres:
         for parent in (tempfile.gettempdir(), "/tmp"):
             example = Path(parent, f"{_SOCKET_PREFIX}12345678", _SOCKET_NAME)
             fits = len(os.fsencode(example)) <= _SOCKET_PATH_MAX and '"' not in parent
-            if fits and (account is None or _allowed("-x", Path(parent), account)):
+            if fits and (account is None or _can_run(Path(parent), account)):
                 break
         path = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=parent))
         write_durably(self._directory / "socket-directory", f"{path}\n")
@@ -352,18 +361,19 @@ class EmbeddedPostgres:
 
     def _await_ready(self, socket_directory: Path, log_start: int) -> None:
         deadline = time.monotonic() + self._start_timeout_s
-        while True:
+        problem = f"PostgreSQL did not answer within {self._start_timeout_s:g} s"
+        while time.monotonic() < deadline:
             # Waiting on the child is the pause between two attempts: its early end is noticed at once.
             if self.wait(0.05) is not None:
                 problem = f"PostgreSQL ended while starting (exit {self.exit_code})"
                 break
             try:
-                with psycopg.connect(_url(socket_directory, "postgres", "postgres"), autocommit=True) as connection:
-                    return _create_database(connection)
-            except psycopg.OperationalError as error:
-                problem = f"PostgreSQL did not answer within {self._start_timeout_s:g} s: {error}"
-            if time.monotonic() > deadline:
-                break
+                url = _url(socket_directory, "postgres", "postgres")
+                connection = psycopg.connect(url, autocommit=True, connect_timeout=5)
+            except psycopg.OperationalError:
+                continue  # not listening yet, or recovering after a crash
+            with connection:
+                return _create_database(connection)
         with self._log_path.open("rb") as log:
             log.seek(max(log_start, self._log_path.stat().st_size - 2000))
             tail = log.read().decode("utf-8", "replace").strip()
@@ -371,31 +381,30 @@ class EmbeddedPostgres:
 
     def _spawn_options(self, account: pwd.struct_passwd | None) -> dict[str, Any]:
         """What initdb and postgres have in common."""
-        options: dict[str, Any] = {
-            "stdin": subprocess.DEVNULL,
-            "cwd": "/",  # the unprivileged user may not be able to enter ours
-            "env": {"PATH": os.defpath, "LC_ALL": "C"},  # no PG* variable of somebody's shell
-            "pass_fds": (self._lock_fd,),
-            "start_new_session": True,  # Ctrl-C is for the server, which stops the database last
-        }
-        return options | _as_user(account)
+        # Ctrl-C is for the server, which stops the database last: hence a session of its own.
+        return _as_user(account) | {"pass_fds": (self._lock_fd,), "start_new_session": True}
 
 
 def _as_user(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    return {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
+    if account is None:
+        return _PLAIN
+    return _PLAIN | {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
 
 
-def _allowed(what: str, path: Path, account: pwd.struct_passwd) -> bool:
-    """Ask the kernel as that user: modes alone say nothing of ACLs, mounts and security modules."""
-    return subprocess.run(["/usr/bin/test", what, path], cwd="/", **_as_user(account)).returncode == 0
+def _can_run(path: Path, account: pwd.struct_passwd) -> bool:
+    """Whether that user can run a file or enter a directory.
+
+    The kernel is asked: modes alone say nothing of access lists, mounts and security modules.
+    """
+    return subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], **_as_user(account)).returncode == 0
 
 
 def _require_entry(directory: Path, account: pwd.struct_passwd) -> None:
     for path in (*reversed(directory.parents), directory):
-        if not _allowed("-x", path, account):
+        if not _can_run(path, account):
             raise StartupFailed(
-                f"PostgreSQL runs as the user {account.pw_name}, who cannot enter {path}. Run `chmod o+x {path}`, "
-                "choose a data directory elsewhere with --data, or start the server as another user than root.",
+                f"PostgreSQL runs as the user {account.pw_name}, who cannot enter {path}. Run `chmod o+x "
+                f"{path}`, choose another data directory with --data, or do not start the server as root.",
                 details={"path": str(path)},
             )
 
@@ -406,11 +415,13 @@ def _dying_with_us(command: list[str]) -> list[str]:
     The user is changed by ``subprocess``, before ``setpriv`` runs: a change of user clears the signal.
     """
     setpriv = shutil.which("setpriv")
-    # busybox has a setpriv that does not know the option.
-    if setpriv is None or subprocess.run([setpriv, "--pdeathsig", "INT", "true"], capture_output=True).returncode:
-        _log.warning("setpriv (util-linux) is missing: if this server is killed, its PostgreSQL goes on running")
+    # Tried, because the setpriv of busybox does not know the option.
+    trial = [str(setpriv), "--pdeathsig", "INT", "true"]
+    if setpriv is None or subprocess.run(trial, stderr=subprocess.DEVNULL, **_PLAIN).returncode != 0:
+        _log.warning("no setpriv (util-linux): if this server is killed, its PostgreSQL will go on running")
         return command
-    return [setpriv, "--pdeathsig", "INT", "--", "/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid()), *command]
+    guard = ["/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid())]
+    return [setpriv, "--pdeathsig", "INT", "--", *guard, *command]
 
 
 def _wheel_binaries() -> Path:

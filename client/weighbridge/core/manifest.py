@@ -32,11 +32,12 @@ class FileManifest:
 
 @dataclass(frozen=True, slots=True)
 class FileSummary:
-    """A file without its chunk list: what the manifest digest covers."""
+    """A file without its chunk list, which the root stands for."""
 
     path: str
     size_bytes: int
     root: Digest
+    chunks_total: int
 
 
 def file_root(chunks: Iterable[ChunkRef]) -> Digest:

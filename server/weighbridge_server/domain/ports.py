@@ -123,8 +123,8 @@ class VersionRows(Protocol):
 
     def file(self, model: str, number: int, path: str) -> FileSummary | None: ...
 
-    def chunk_list(self, root: Digest, start: int, count: int) -> list[ChunkRef]:
-        """A part of a file's chunk list."""
+    def chunk_lists(self, roots: Sequence[Digest], start: int, count: int) -> dict[Digest, list[ChunkRef]]:
+        """A part of each of these chunk lists: up to ``count`` entries from ``start``."""
         ...
 
     def outside(self, model: str, number: int, digests: Sequence[Digest]) -> list[Digest]:
@@ -156,10 +156,6 @@ class UploadRows(Protocol):
         ...
 
     def files(self, upload_id: str) -> list[FileSummary]: ...
-
-    def files_total(self, upload_id: str) -> int: ...
-
-    def chunks_total(self, upload_id: str) -> int: ...
 
     def gone(self, upload_id: str, most: int) -> list[Digest]:
         """Chunks of its files that are damaged or no longer there; at most ``most``."""

@@ -1,0 +1,86 @@
+"""Receipts: what a pull put into a folder, so that the folder can be verified later.
+
+A receipt is kept in the client's cache and not in the folder, which holds exactly what was pushed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from weighbridge.core.chunks import ChunkRef
+from weighbridge.core.digest import SIZE_BYTES, chunk_digest, format_digest, parse_digest
+from weighbridge.core.errors import WeighbridgeError
+from weighbridge.core.manifest import FileManifest, check_file, check_manifest
+from weighbridge.local_state import cache_dir
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The version that a folder was pulled from, with every chunk of every file."""
+
+    ref: str
+    manifest: bytes
+    files: Sequence[FileManifest]
+
+
+def save_receipt(folder: Path, receipt: Receipt) -> None:
+    """Keeps the receipt of a folder in place of an earlier one.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    place = _place(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "folder": str(folder.resolve()),
+        "ref": receipt.ref,
+        "manifest_digest": format_digest(receipt.manifest),
+        "files": [
+            {
+                "path": file.path,
+                "size_bytes": file.size_bytes,
+                "root": file.root.hex(),
+                "digests": base64.b64encode(b"".join(chunk.digest for chunk in file.chunks)).decode(),
+                "lengths": [chunk.raw_bytes for chunk in file.chunks],
+            }
+            for file in receipt.files
+        ],
+    }
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as unfinished:
+        json.dump(document, unfinished)
+    os.replace(unfinished.name, place)  # noqa: PTH105 - the name is a str
+
+
+def load_receipt(folder: Path) -> Receipt | None:
+    """The receipt of a folder; None when there is none that can be trusted."""
+    try:
+        document = json.loads(_place(folder).read_text())
+        files = [_file(entry) for entry in document["files"]]
+        manifest = parse_digest(document["manifest_digest"])
+        for file in files:
+            check_file(file)
+        check_manifest(files, manifest)
+        return Receipt(document["ref"], manifest, files)
+    except (OSError, ValueError, KeyError, TypeError, WeighbridgeError):
+        return None
+
+
+def _file(entry: dict[str, Any]) -> FileManifest:
+    digests = base64.b64decode(entry["digests"])
+    chunks = [
+        ChunkRef(digests[place * SIZE_BYTES : (place + 1) * SIZE_BYTES], length)
+        for place, length in enumerate(entry["lengths"])
+    ]
+    return FileManifest(entry["path"], entry["size_bytes"], bytes.fromhex(entry["root"]), chunks)
+
+
+def _place(folder: Path) -> Path:
+    name = chunk_digest(os.fsencode(folder.resolve())).hex()[:32]
+    return cache_dir() / "pulls" / f"{name}.json"

@@ -1,0 +1,148 @@
+"""What is pushed: the regular files that given paths stand for, and reading them without surprises."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from weighbridge.core.errors import SourceChanged, SourceUnreadable, Violation
+from weighbridge.core.paths import check_paths
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to be pushed: where it is here, and its path within the version."""
+
+    local: Path
+    path: str
+    size_bytes: int
+
+
+def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
+    """The files that these paths stand for, in order of their path within the version.
+
+    A folder's files keep their paths relative to it, a file its base name. Symbolic links are followed.
+
+    Raises:
+        SourceUnreadable: something is absent, unreadable or not a regular file; one violation each.
+        InvalidPath, LimitExceeded: a version cannot hold these paths.
+    """
+    sources: list[Source] = []
+    violations: list[Violation] = []
+    for path in map(Path, paths):
+        for found in _walk(path, path.name, ()) if not path.is_dir() else _walk_folder(path, "", ()):
+            if isinstance(found, Source):
+                sources.append(found)
+            else:
+                violations.append(found)
+    if violations:
+        raise SourceUnreadable("some of what should be pushed cannot be read", violations=violations)
+    if not sources:
+        raise SourceUnreadable("there is no file to push: the folder is empty")
+    sources.sort(key=lambda source: source.path)
+    check_paths(source.path for source in sources)
+    return sources
+
+
+def _walk(local: Path, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:
+    try:
+        status = local.stat()
+    except OSError as fault:
+        yield Violation(str(local), _why(fault))
+        return
+    if stat.S_ISDIR(status.st_mode):
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            yield Violation(str(local), "is a link to a folder that contains it")
+        else:
+            yield from _walk_folder(local, path + "/", (*above, identity))
+    elif not stat.S_ISREG(status.st_mode):
+        yield Violation(str(local), f"is a {_kind(status.st_mode)}, not a regular file")
+    elif not os.access(local, os.R_OK):
+        yield Violation(str(local), "may not be read by this user")
+    else:
+        yield Source(local, path, status.st_size)
+
+
+def _walk_folder(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as fault:
+        yield Violation(str(folder), _why(fault))
+        return
+    for entry in entries:
+        yield from _walk(entry, prefix + entry.name, above)
+
+
+def _why(fault: OSError) -> str:
+    return {2: "does not exist", 13: "may not be read by this user", 40: "is a link that leads to itself"}.get(
+        fault.errno or 0, fault.strerror or str(fault)
+    )
+
+
+def _kind(mode: int) -> str:
+    kinds = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISBLK, "device"), (stat.S_ISCHR, "device"))
+    return next((kind for test, kind in kinds if test(mode)), "special file")
+
+
+class SourceReader:
+    """Reads one source at any offset and notices when it changes meanwhile. A context manager.
+
+    Raises:
+        SourceUnreadable: it cannot be opened or read.
+        SourceChanged: it is not what it was when it was scanned or opened.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        try:
+            self._fd = os.open(source.local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as fault:
+            raise self._unreadable(fault) from fault
+        self._before = os.fstat(self._fd)
+
+    def __enter__(self) -> SourceReader:
+        if self._before.st_size != self._source.size_bytes:
+            os.close(self._fd)
+            raise self._changed()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``; fewer only at the end of the file."""
+        try:
+            return os.pread(self._fd, size, offset)
+        except OSError as fault:
+            raise self._unreadable(fault) from fault
+
+    def read_exactly(self, offset: int, size: int) -> bytes:
+        """``size`` bytes from ``offset``."""
+        raw = self.read_at(offset, size)
+        if len(raw) != size:
+            raise self._changed()
+        return raw
+
+    def check_unchanged(self) -> None:
+        """Call it after the last read: what was read is then one state of the file."""
+        now = os.fstat(self._fd)
+        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+            raise self._changed()
+
+    def _changed(self) -> SourceChanged:
+        local = str(self._source.local)
+        return SourceChanged(
+            f"{local} changed while it was being pushed. Push it when nothing writes to it, or push a copy",
+            details={"path": local},
+        )
+
+    def _unreadable(self, fault: OSError) -> SourceUnreadable:
+        local = str(self._source.local)
+        return SourceUnreadable(f"{local} cannot be read: {_why(fault)}", details={"path": local})

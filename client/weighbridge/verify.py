@@ -1,0 +1,100 @@
+"""Whether a folder still holds what was pulled into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from weighbridge.core.chunking import cut
+from weighbridge.core.chunks import ChunkRef
+from weighbridge.core.digest import chunk_digest, format_digest
+from weighbridge.core.errors import SourceChanged, SourceUnreadable, UsageError, VersionNotFound, Violation
+from weighbridge.core.manifest import FileManifest, file_manifest, manifest_digest
+from weighbridge.receipt import load_receipt
+from weighbridge.source import Source, SourceReader, scan
+from weighbridge.v1 import versions_pb2
+from weighbridge.wire.connection import Connection
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a folder was found to be."""
+
+    path: Path
+    ref: str
+    """The version that it holds or should hold."""
+    files_total: int
+    bytes_total: int
+    problems: Sequence[Violation]
+    """Empty when every byte is right."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every byte is right."""
+        return not self.problems
+
+
+def verify_folder(connection: Connection, folder: Path) -> Verified:
+    """Reads every byte of a folder and compares it with what was pulled there.
+
+    Without a receipt of the pull on this machine, the folder as a whole is looked up on the server by its
+    digest. Files that did not come with the version are not looked at when there is a receipt.
+
+    Raises:
+        UsageError: it is not a folder.
+        VersionNotFound: there is no receipt, and no version holds exactly this content.
+        SourceUnreadable: a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder; name the one that a version was pulled into")
+    receipt = load_receipt(folder)
+    if receipt is None:
+        return _look_up(connection, folder)
+    problems = [problem for file in receipt.files for problem in _problems(folder, file)]
+    bytes_total = sum(file.size_bytes for file in receipt.files)
+    return Verified(folder, receipt.ref, len(receipt.files), bytes_total, problems)
+
+
+def _problems(folder: Path, file: FileManifest) -> Iterator[Violation]:
+    local = folder / file.path
+    if not local.is_file():
+        yield Violation(file.path, "is not there")
+        return
+    size_bytes = local.stat().st_size
+    if size_bytes != file.size_bytes:
+        yield Violation(file.path, f"has {size_bytes} bytes; {file.size_bytes} were pulled")
+        return
+    try:
+        with SourceReader(Source(local, file.path, file.size_bytes)) as reader:
+            offset = 0
+            for position, chunk in enumerate(file.chunks):
+                if chunk_digest(reader.read_exactly(offset, chunk.raw_bytes)) != chunk.digest:
+                    yield Violation(file.path, f"chunk {position}, at byte {offset}, is not what was pulled")
+                offset += chunk.raw_bytes
+    except (SourceChanged, SourceUnreadable) as fault:
+        yield Violation(file.path, fault.message)
+
+
+def _look_up(connection: Connection, folder: Path) -> Verified:
+    sources = scan([folder])
+    digest = format_digest(manifest_digest(_read(source) for source in sources))
+    request = versions_pb2.ListVersionsRequest(manifest_digest=digest, page_size=1)
+    versions = connection.call(connection.versions.ListVersions, request).versions
+    if not versions:
+        raise VersionNotFound(
+            f"{folder} was not pulled on this machine, and no version on {connection.address} holds exactly "
+            f"this content ({digest}). Pull the version again into another folder to compare"
+        )
+    bytes_total = sum(source.size_bytes for source in sources)
+    return Verified(folder, versions[0].ref, len(sources), bytes_total, ())
+
+
+def _read(source: Source) -> FileManifest:
+    with SourceReader(source) as reader:
+        chunks = [
+            ChunkRef(chunk_digest(reader.read_exactly(span.offset, span.size)), span.size)
+            for span in cut(reader, source.size_bytes)
+        ]
+        reader.check_unchanged()
+    return file_manifest(source.path, chunks)

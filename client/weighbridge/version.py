@@ -1,0 +1,233 @@
+"""The ``begin`` block: a version while it is being made."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from weighbridge.core.digest import format_digest
+from weighbridge.core.errors import ModelExists, ModelNotFound, UsageError, WeighbridgeError
+from weighbridge.core.manifest import FileManifest, manifest_digest
+from weighbridge.core.paths import check_paths
+from weighbridge.core.record_check import check_metrics, check_record
+from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar, Upload, Version
+from weighbridge.progress import Progress
+from weighbridge.push import FileUpload, PushCounts
+from weighbridge.source import Source, scan
+from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
+from weighbridge.wire import convert, file_stream
+from weighbridge.wire.connection import Connection
+from weighbridge.wire.remote_store import RemoteStore
+
+_RENEW_INTERVAL_S = 600.0
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A version that was committed, and what that took."""
+
+    version: Version
+    bytes_total: int
+    bytes_sent: int
+    """Encoded payload that went over the wire."""
+    chunks_total: int
+    chunks_sent: int
+    seconds: float
+    """From Begin to Commit."""
+
+
+class VersionInProgress:
+    """A version that is being made. A context manager: commits when its block ends without an exception.
+
+    Made by ``Client.begin``. The methods may be called from one thread at a time; files are uploaded in
+    the background, so that training goes on.
+    """
+
+    def __init__(self, connection: Connection, model: str, record: Record, progress: Progress) -> None:
+        check_record(record)
+        self._connection = connection
+        self._record = record
+        self._metrics: list[MetricPoint] = []
+        self._began = time.monotonic()
+        self._upload = _begin(connection, model, record)
+        store = RemoteStore(connection, upload_id=self._upload.upload_id)
+        self._files = FileUpload(store, progress)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="weighbridge-upload")
+        self._added: list[Future[list[FileManifest]]] = []
+        self._paths: list[str] = []
+        self._ended = threading.Event()
+        self._renewer = threading.Thread(target=self._keep_lease, name="weighbridge-lease", daemon=True)
+        self._renewer.start()
+        self.result: Pushed | None = None
+        """Set when the version is committed."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._upload.model
+
+    # -- what is recorded ----------------------------------------------------------------------
+
+    def log_params(self, **params: Scalar) -> None:
+        """Records parameters; a name given again replaces its value.
+
+        Raises:
+            InvalidRequest: a value is not text, a finite number, true or false.
+        """
+        self._change(params={**self._record.params, **params})
+
+    def set_tags(self, **tags: Scalar) -> None:
+        """Records tags; as ``log_params``."""
+        self._change(tags={**self._record.tags, **tags})
+
+    def log_metric(self, name: str, value: float, step: int = 0) -> None:
+        """Records one point of a metric's curve; NaN and infinities are kept.
+
+        Raises:
+            InvalidRequest: the name is empty or too long.
+        """
+        point = MetricPoint(name, float(value), int(step), datetime.now(UTC))
+        check_metrics([point])
+        self._metrics.append(point)
+
+    def add_dataset(
+        self, name: str, version: str = "", *, digest: str = "", uri: str = "", role: str = ""
+    ) -> None:
+        """Records data that the version was made from."""
+        self._change(datasets=(*self._record.datasets, Dataset(name, version, digest, uri, role)))
+
+    def describe(self, text: str) -> None:
+        """Records what this version is, in your words."""
+        self._change(description=text)
+
+    def _change(self, **fields: Any) -> None:
+        record = replace(self._record, **fields)
+        check_record(record)
+        self._record = record
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def add(self, *paths: str | os.PathLike[str]) -> None:
+        """Adds files and folders and begins to upload them in the background.
+
+        A folder's files keep their paths relative to it, a file its base name. Do not change them before
+        the block ends: a change that is noticed fails the version with ``SourceChanged``.
+
+        Raises:
+            SourceUnreadable, InvalidPath, LimitExceeded: before a byte is sent.
+            WeighbridgeError: what an earlier ``add`` failed with.
+        """
+        if self._ended.is_set():
+            raise UsageError("the version has ended; begin another")
+        for earlier in self._added:
+            if earlier.done():
+                earlier.result()
+        sources = scan(paths)
+        check_paths([*self._paths, *(source.path for source in sources)])
+        self._paths += [source.path for source in sources]
+        self._added.append(self._worker.submit(self._upload_files, sources))
+
+    def _upload_files(self, sources: list[Source]) -> list[FileManifest]:
+        files = self._files.add(sources)
+        self._connection.send(self._connection.transfer.PutManifest, self._manifest_requests(files))
+        return files
+
+    def _manifest_requests(self, files: Iterable[FileManifest]) -> Iterable[transfer_pb2.PutManifestRequest]:
+        yield transfer_pb2.PutManifestRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload.upload_id))
+        for part in file_stream.split(files):
+            if isinstance(part, transfer_pb2.FileEntry):
+                yield transfer_pb2.PutManifestRequest(file=part)
+            else:
+                yield transfer_pb2.PutManifestRequest(chunks=part)
+
+    # -- the end -------------------------------------------------------------------------------
+
+    def commit(self) -> Pushed:
+        """Waits for the uploads and makes the version visible. Called by the block's end.
+
+        Raises:
+            WeighbridgeError: an upload failed, or the server refused; nothing is visible.
+        """
+        files = [file for added in self._added for file in added.result()]
+        request = versions_pb2.CommitVersionRequest(
+            upload_id=self._upload.upload_id,
+            manifest_digest=format_digest(manifest_digest(files)),
+            record=convert.record_message(self._record),
+            metrics=[convert.metric_message(point) for point in self._metrics],
+        )
+        version = convert.version_value(self._connection.call(self._connection.versions.CommitVersion, request))
+        self._end()
+        counts: PushCounts = self._files.counts
+        self.result = Pushed(
+            version=version,
+            bytes_total=counts.bytes_total,
+            bytes_sent=counts.bytes_sent,
+            chunks_total=counts.chunks_total,
+            chunks_sent=counts.chunks_sent,
+            seconds=time.monotonic() - self._began,
+        )
+        return self.result
+
+    def abort(self) -> None:
+        """Gives the version up. What was uploaded is kept for a day, so that a next try need not send it."""
+        self._end()
+        try:
+            request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)
+            self._connection.call(self._connection.versions.AbortVersion, request)
+        except WeighbridgeError:
+            return  # the lease runs out by itself, and the caller has an error of its own to see
+
+    def _end(self) -> None:
+        self._ended.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> VersionInProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.result is not None:
+            return
+        if error is not None:
+            self.abort()
+            return
+        try:
+            self.commit()
+        except BaseException:
+            self.abort()
+            raise
+
+    def _keep_lease(self) -> None:
+        request = versions_pb2.RenewUploadRequest(upload_id=self._upload.upload_id)
+        while not self._ended.wait(_RENEW_INTERVAL_S):
+            try:
+                self._connection.call(self._connection.versions.RenewUpload, request)
+            except WeighbridgeError:
+                continue  # the next call that matters says what is wrong
+
+
+def _begin(connection: Connection, model: str, record: Record) -> Upload:
+    """Opens an upload; registers the model when there is none of that name."""
+    request = versions_pb2.BeginVersionRequest(
+        request_id=uuid.uuid4().hex, model=model, record=convert.record_message(record)
+    )
+    try:
+        return convert.upload_value(connection.call(connection.versions.BeginVersion, request))
+    except ModelNotFound as fault:
+        if fault.details.get("model") != model:  # a parent's
+            raise
+    try:
+        create = models_pb2.CreateModelRequest(request_id=uuid.uuid4().hex, name=model)
+        connection.call(connection.models.CreateModel, create)
+    except ModelExists:
+        pass  # another push was quicker
+    return convert.upload_value(connection.call(connection.versions.BeginVersion, request))

@@ -1,0 +1,1 @@
+"""The wire: channels, messages and statuses. Protobuf and gRPC types stop here."""

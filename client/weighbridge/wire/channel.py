@@ -1,0 +1,49 @@
+"""Channels to a server, with the identity that each call carries."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import grpc
+
+from weighbridge.wire.status import from_rpc_error
+
+ACTOR_HEADER = "weighbridge-actor"
+"""Who calls, percent-encoded: what a server without authentication records, marked as such."""
+
+UNARY_DEADLINE_S = 30.0
+
+
+def open_channel(address: str) -> grpc.Channel:
+    """A channel of its own connection; connects on first use."""
+    return grpc.insecure_channel(
+        address,
+        options=[
+            # Channels to one address would share one connection, which is slower than a few.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+        ],
+    )
+
+
+def call_metadata(token: str | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of every call: the declared user, and the token where there is one."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        user = "unknown"
+    metadata = ((ACTOR_HEADER, quote(user)),)
+    return (*metadata, ("authorization", f"Bearer {token}")) if token else metadata
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Raises what a failed call stands for. Streams must be iterated inside the block."""
+    try:
+        yield
+    except grpc.RpcError as fault:
+        raise from_rpc_error(fault, address) from fault

@@ -1,0 +1,293 @@
+"""Values to messages and back. Each pair of functions stands together; both sides use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from weighbridge.core import values
+from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
+from weighbridge.core.digest import format_digest, parse_digest
+from weighbridge.core.errors import ChunkMismatch
+from weighbridge.core.manifest import FileManifest, FileSummary
+from weighbridge.v1 import journal_pb2, models_pb2, records_pb2, transfer_pb2, versions_pb2
+
+_RELATIONS: Mapping[values.Relation, records_pb2.Relation.ValueType] = {
+    values.Relation.FINE_TUNED: records_pb2.RELATION_FINE_TUNED,
+    values.Relation.DISTILLED: records_pb2.RELATION_DISTILLED,
+    values.Relation.MERGED: records_pb2.RELATION_MERGED,
+    values.Relation.QUANTIZED: records_pb2.RELATION_QUANTIZED,
+}
+_RELATIONS_BACK = {number: relation for relation, number in _RELATIONS.items()}
+_STAGES: Mapping[values.Stage, versions_pb2.Stage.ValueType] = {
+    values.Stage.DEVELOPMENT: versions_pb2.STAGE_DEVELOPMENT,
+    values.Stage.STAGING: versions_pb2.STAGE_STAGING,
+    values.Stage.PRODUCTION: versions_pb2.STAGE_PRODUCTION,
+    values.Stage.ARCHIVED: versions_pb2.STAGE_ARCHIVED,
+}
+_STAGES_BACK = {number: stage for stage, number in _STAGES.items()}
+
+
+def time_message(time: datetime) -> Timestamp:
+    """An aware datetime as a message."""
+    message = Timestamp()
+    message.FromDatetime(time.astimezone(UTC))
+    return message
+
+
+def time_value(message: Timestamp) -> datetime:
+    """A message as a datetime in UTC."""
+    return message.ToDatetime(tzinfo=UTC)
+
+
+# -- records -----------------------------------------------------------------------------------
+
+
+def scalar_message(value: values.Scalar) -> records_pb2.Value:
+    """A typed value as a message."""
+    if isinstance(value, bool):
+        return records_pb2.Value(bool_value=value)
+    if isinstance(value, int):
+        return records_pb2.Value(int_value=value)
+    if isinstance(value, float):
+        return records_pb2.Value(double_value=value)
+    return records_pb2.Value(string_value=value)
+
+
+def scalar_value(message: records_pb2.Value) -> values.Scalar:
+    """A message as a typed value."""
+    kind = message.WhichOneof("kind") or "string_value"
+    value: values.Scalar = getattr(message, kind)
+    return value
+
+
+def record_message(record: values.Record) -> records_pb2.Record:
+    """A record as a message."""
+    return records_pb2.Record(
+        description=record.description,
+        params={name: scalar_message(value) for name, value in record.params.items()},
+        tags={name: scalar_message(value) for name, value in record.tags.items()},
+        datasets=[
+            records_pb2.Dataset(
+                name=dataset.name,
+                version=dataset.version,
+                digest=dataset.digest,
+                uri=dataset.uri,
+                role=dataset.role,
+            )
+            for dataset in record.datasets
+        ],
+        parents=[
+            records_pb2.Parent(ref=parent.ref, relation=_RELATIONS[parent.relation]) for parent in record.parents
+        ],
+    )
+
+
+def record_value(message: records_pb2.Record) -> values.Record:
+    """A message as a record."""
+    return values.Record(
+        description=message.description,
+        params={name: scalar_value(value) for name, value in sorted(message.params.items())},
+        tags={name: scalar_value(value) for name, value in sorted(message.tags.items())},
+        datasets=tuple(
+            values.Dataset(dataset.name, dataset.version, dataset.digest, dataset.uri, dataset.role)
+            for dataset in message.datasets
+        ),
+        parents=tuple(
+            values.Parent(parent.ref, _RELATIONS_BACK.get(parent.relation, values.Relation.FINE_TUNED))
+            for parent in message.parents
+        ),
+    )
+
+
+def metric_message(point: values.MetricPoint) -> records_pb2.MetricPoint:
+    """A metric point as a message."""
+    message = records_pb2.MetricPoint(name=point.name, step=point.step, value=point.value)
+    if point.time is not None:
+        message.time.CopyFrom(time_message(point.time))
+    return message
+
+
+def metric_value(message: records_pb2.MetricPoint) -> values.MetricPoint:
+    """A message as a metric point."""
+    time = time_value(message.time) if message.HasField("time") else None
+    return values.MetricPoint(message.name, message.value, message.step, time)
+
+
+# -- models and versions -----------------------------------------------------------------------
+
+
+def model_message(model: values.Model) -> models_pb2.Model:
+    """A model as a message."""
+    return models_pb2.Model(
+        name=model.name,
+        creator=model.creator,
+        owner=model.owner,
+        description=model.description,
+        created_time=time_message(model.created_time),
+        latest_version=model.latest_version,
+    )
+
+
+def model_value(message: models_pb2.Model) -> values.Model:
+    """A message as a model."""
+    return values.Model(
+        name=message.name,
+        creator=message.creator,
+        owner=message.owner,
+        description=message.description,
+        created_time=time_value(message.created_time),
+        latest_version=message.latest_version,
+    )
+
+
+def version_message(version: values.Version) -> versions_pb2.Version:
+    """A version as a message."""
+    return versions_pb2.Version(
+        model=version.model,
+        version=version.version,
+        ref=version.ref,
+        manifest_digest=format_digest(version.manifest),
+        stage=_STAGES[version.stage],
+        creator=version.creator,
+        created_time=time_message(version.created_time),
+        files_total=version.files_total,
+        bytes_total=version.bytes_total,
+        chunks_total=version.chunks_total,
+        record=None if version.record is None else record_message(version.record),
+        metrics=[
+            records_pb2.MetricSummary(name=item.name, latest=item.latest, step=item.step, points=item.points)
+            for item in version.metrics or ()
+        ],
+    )
+
+
+def version_value(message: versions_pb2.Version) -> values.Version:
+    """A message as a version."""
+    whole = message.HasField("record")
+    return values.Version(
+        model=message.model,
+        version=message.version,
+        ref=message.ref,
+        manifest=parse_digest(message.manifest_digest),
+        stage=_STAGES_BACK[message.stage],
+        creator=message.creator,
+        created_time=time_value(message.created_time),
+        files_total=message.files_total,
+        bytes_total=message.bytes_total,
+        chunks_total=message.chunks_total,
+        record=record_value(message.record) if whole else None,
+        metrics=tuple(
+            values.MetricSummary(item.name, item.latest, item.step, item.points) for item in message.metrics
+        )
+        if whole
+        else None,
+    )
+
+
+def resolved_message(resolved: values.Resolved) -> versions_pb2.ResolveVersionResponse:
+    """A pinned reference as a message."""
+    return versions_pb2.ResolveVersionResponse(
+        model=resolved.model,
+        version=resolved.version,
+        ref=resolved.ref,
+        manifest_digest=format_digest(resolved.manifest),
+        revision=resolved.revision,
+    )
+
+
+def resolved_value(message: versions_pb2.ResolveVersionResponse) -> values.Resolved:
+    """A message as a pinned reference."""
+    return values.Resolved(
+        message.model, message.version, message.ref, parse_digest(message.manifest_digest), message.revision
+    )
+
+
+def upload_message(upload: values.Upload, limits: versions_pb2.Limits) -> versions_pb2.Upload:
+    """An upload as a message, with the server's limits."""
+    return versions_pb2.Upload(
+        upload_id=upload.upload_id,
+        model=upload.model,
+        lease_expires_time=time_message(upload.lease_expires_time),
+        hard_expires_time=time_message(upload.hard_expires_time),
+        limits=limits,
+    )
+
+
+def upload_value(message: versions_pb2.Upload) -> values.Upload:
+    """A message as an upload."""
+    return values.Upload(
+        message.upload_id,
+        message.model,
+        time_value(message.lease_expires_time),
+        time_value(message.hard_expires_time),
+    )
+
+
+# -- chunks and files --------------------------------------------------------------------------
+
+
+def chunk_message(chunk: EncodedChunk) -> transfer_pb2.Chunk:
+    """A chunk as a message."""
+    return transfer_pb2.Chunk(
+        digest=chunk.digest,
+        raw_bytes=chunk.raw_bytes,
+        codec=transfer_pb2.Codec.ValueType(chunk.codec),
+        payload=chunk.payload,
+    )
+
+
+def chunk_value(message: transfer_pb2.Chunk) -> EncodedChunk:
+    """A message as a chunk, unverified.
+
+    Raises:
+        ChunkMismatch: it names a codec that this release does not know.
+    """
+    try:
+        codec = Codec(message.codec)
+    except ValueError as fault:
+        name = format_digest(message.digest)
+        raise ChunkMismatch(
+            f"chunk {name} has codec {message.codec}, which this release does not know", details={"digest": name}
+        ) from fault
+    return EncodedChunk(message.digest, message.raw_bytes, codec, message.payload)
+
+
+def chunk_list_message(chunks: Iterable[ChunkRef]) -> transfer_pb2.ChunkList:
+    """A part of a chunk list as a message."""
+    return transfer_pb2.ChunkList(
+        chunks=[transfer_pb2.ChunkRef(digest=chunk.digest, raw_bytes=chunk.raw_bytes) for chunk in chunks]
+    )
+
+
+def chunk_list_value(message: transfer_pb2.ChunkList) -> list[ChunkRef]:
+    """A message as a part of a chunk list."""
+    return [ChunkRef(chunk.digest, chunk.raw_bytes) for chunk in message.chunks]
+
+
+def file_message(file: FileManifest | FileSummary) -> transfer_pb2.FileEntry:
+    """A file without its chunk list as a message."""
+    chunks_total = file.chunks_total if isinstance(file, FileSummary) else len(file.chunks)
+    return transfer_pb2.FileEntry(
+        path=file.path, size_bytes=file.size_bytes, root=file.root, chunks_total=chunks_total
+    )
+
+
+# -- the journal -------------------------------------------------------------------------------
+
+
+def event_message(event: values.Event) -> journal_pb2.Event:
+    """An event as a message."""
+    return journal_pb2.Event(
+        revision=event.revision,
+        time=time_message(event.time),
+        actor=event.actor,
+        action=event.action,
+        resource=event.resource,
+        before_json=event.before,
+        after_json=event.after,
+        previous_hash=event.previous_hash.hex(),
+        hash=event.hash.hex(),
+    )

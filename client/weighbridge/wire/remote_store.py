@@ -1,0 +1,118 @@
+"""The chunk store at the other end of a channel."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.digest import Digest, format_digest
+from weighbridge.core.errors import DataLoss, WeighbridgeError
+from weighbridge.core.limits import DIGESTS_PER_MESSAGE, UPLOAD_CREDIT_BYTES
+from weighbridge.core.store import Ack, Held
+from weighbridge.v1 import transfer_pb2
+from weighbridge.wire import convert
+from weighbridge.wire.channel import translated
+from weighbridge.wire.connection import Connection
+from weighbridge.wire.credit import Credit
+
+
+class RemoteStore:
+    """A ``ChunkStore`` on a server: an upload's for ``missing`` and ``put``, a version's for ``get``."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        upload_id: str = "",
+        ref: str = "",
+        credit_bytes: int = UPLOAD_CREDIT_BYTES,
+    ) -> None:
+        self._connection = connection
+        self._upload_id = upload_id
+        self._ref = ref
+        self._credit_bytes = credit_bytes
+
+    def missing(self, digests: Sequence[Digest]) -> list[Digest]:
+        """See ``ChunkStore.missing``."""
+        missing: list[Digest] = []
+        for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
+            asked = digests[start : start + DIGESTS_PER_MESSAGE]
+            request = transfer_pb2.FindMissingChunksRequest(upload_id=self._upload_id, digests=asked)
+            missing += self._connection.call(self._connection.transfer.FindMissingChunks, request).missing
+        return list(dict.fromkeys(missing))
+
+    def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
+        """See ``ChunkStore.put``. What ``chunks`` raises, this raises."""
+        sending = _Sending(self._upload_id, chunks, Credit(self._credit_bytes))
+        call = self._connection.open(self._connection.transfer.UploadChunks, sending.requests())
+        try:
+            with translated(self._connection.address):
+                for response in call:
+                    ack = _ack(response)
+                    sending.acknowledged(ack)
+                    yield ack
+        except WeighbridgeError:
+            if sending.failure is not None:
+                raise sending.failure from None
+            raise
+        finally:
+            sending.credit.close()
+            call.cancel()
+        if sending.failure is not None:
+            raise sending.failure
+
+    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+        """See ``ChunkStore.get``. A server that sends another chunk than the next one asked for is refused."""
+        for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
+            asked = digests[start : start + DIGESTS_PER_MESSAGE]
+            request = transfer_pb2.DownloadChunksRequest(ref=self._ref, digests=asked)
+            responses = self._connection.stream(self._connection.transfer.DownloadChunks, request)
+            for digest in asked:
+                response = next(responses, None)
+                if response is None or response.chunk.digest != digest:
+                    name = format_digest(digest)
+                    raise DataLoss(
+                        f"{self._connection.address} did not send chunk {name} of {self._ref} when it was due",
+                        details={"digest": name},
+                    )
+                yield convert.chunk_value(response.chunk)
+            responses.close()  # type: ignore[attr-defined]
+
+
+class _Sending:
+    """The requests of one upload stream, made in gRPC's own thread at the pace of the credit."""
+
+    def __init__(self, upload_id: str, chunks: Iterable[EncodedChunk], credit: Credit) -> None:
+        self.failure: BaseException | None = None
+        self.credit = credit
+        self._upload_id = upload_id
+        self._chunks = chunks
+        self._lock = threading.Lock()
+        self._on_the_way: dict[Digest, list[int]] = defaultdict(list)
+
+    def requests(self) -> Iterator[transfer_pb2.UploadChunksRequest]:
+        yield transfer_pb2.UploadChunksRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload_id))
+        try:
+            for chunk in self._chunks:
+                size_bytes = len(chunk.payload)
+                if not self.credit.take(size_bytes):
+                    return
+                with self._lock:
+                    self._on_the_way[chunk.digest].append(size_bytes)
+                yield transfer_pb2.UploadChunksRequest(chunk=convert.chunk_message(chunk))
+        except Exception as failure:  # noqa: BLE001 - gRPC would swallow it; put() raises it
+            self.failure = failure
+
+    def acknowledged(self, ack: Ack) -> None:
+        if ack.held is Held.VERIFIED:
+            with self._lock:
+                sizes = [self._on_the_way[digest].pop() for digest in ack.digests if self._on_the_way[digest]]
+            self.credit.give_back(sum(sizes))
+
+
+def _ack(response: transfer_pb2.UploadChunksResponse) -> Ack:
+    if response.WhichOneof("message") == "verified":
+        return Ack(Held.VERIFIED, tuple(response.verified.digests))
+    return Ack(Held.DURABLE, tuple(response.durable.digests))

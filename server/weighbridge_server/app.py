@@ -1,0 +1,148 @@
+"""Builds the whole server from its settings: the one place where the parts meet."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from types import TracebackType
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from weighbridge.core.errors import StartupFailed
+from weighbridge.v1 import (
+    journal_pb2,
+    journal_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    transfer_pb2,
+    transfer_pb2_grpc,
+    versions_pb2,
+    versions_pb2_grpc,
+)
+from weighbridge_server.data_directory import DataDirectory
+from weighbridge_server.domain.journal import Journal
+from weighbridge_server.domain.models import Models
+from weighbridge_server.domain.reading import Reading
+from weighbridge_server.domain.uploads import Uploads
+from weighbridge_server.domain.versions import Versions
+from weighbridge_server.postgres import EmbeddedPostgres
+from weighbridge_server.services.interceptor import CallInterceptor
+from weighbridge_server.services.journal import JournalServicer
+from weighbridge_server.services.models import ModelServicer
+from weighbridge_server.services.transfer import TransferServicer
+from weighbridge_server.services.versions import VersionServicer
+from weighbridge_server.settings import Settings
+from weighbridge_server.storage.catalog import Catalog
+from weighbridge_server.storage.catalog_index import CatalogIndex
+from weighbridge_server.storage.pack_directory import PackDirectory
+from weighbridge_server.storage.pack_store import PackStore
+
+_SERVICES = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in (
+        (models_pb2, "ModelService"),
+        (versions_pb2, "VersionService"),
+        (transfer_pb2, "TransferService"),
+        (journal_pb2, "JournalService"),
+    )
+)
+_SPARE_THREADS = 32
+"""Beside the transfers, so that short calls and health checks always run."""
+
+
+class Server:
+    """A running server. A context manager: what was started is stopped in reverse, whatever happens."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._parts = ExitStack()
+        self.postgres: EmbeddedPostgres | None = None
+        """The embedded database, when it is used."""
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._parts.close()
+
+    def start(self) -> str:
+        """Starts everything; returns ``HOST:PORT`` as it is served, once calls succeed.
+
+        Call it from the main thread, which the embedded database's life is tied to.
+
+        Raises:
+            StartupFailed: a directory, a port, a database or a setting stands in the way.
+        """
+        settings = self._settings
+        directory = DataDirectory.open(settings.data)
+        self._parts.callback(directory.close)
+        catalog = Catalog(self._database(directory), connections=settings.database_connections)
+        self._parts.callback(catalog.close)
+        store = PackStore(
+            PackDirectory(directory.packs), CatalogIndex(catalog.database), streams=settings.transfer_streams
+        )
+        self._parts.callback(store.close)
+        return self._serve(catalog, store)
+
+    def _database(self, directory: DataDirectory) -> str:
+        if self._settings.database:
+            return self._settings.database
+        self.postgres = EmbeddedPostgres(
+            directory.postgres,
+            lock_fd=directory.lock_fd,
+            bin_dir=self._settings.postgres_bin,
+            max_connections=self._settings.database_connections + 20,
+        )
+        self._parts.callback(self.postgres.stop)
+        return self.postgres.start()
+
+    def _serve(self, catalog: Catalog, store: PackStore) -> str:
+        uploads, versions = Uploads(catalog, store), Versions(catalog)
+        reading = Reading(catalog, store)
+        threads = ThreadPoolExecutor(
+            self._settings.transfer_streams + _SPARE_THREADS, thread_name_prefix="grpc"
+        )
+        server = grpc.server(
+            threads,
+            interceptors=[CallInterceptor()],
+            options=[
+                # The default lets a second server share a taken port in silence.
+                ("grpc.so_reuseport", 0),
+                # Clients ping idle connections every 30 s; the default takes that for an attack.
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+            ],
+        )
+        models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(Models(catalog)), server)
+        versions_pb2_grpc.add_VersionServiceServicer_to_server(VersionServicer(uploads, versions), server)
+        transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(uploads, reading), server)
+        journal_pb2_grpc.add_JournalServiceServicer_to_server(JournalServicer(Journal(catalog)), server)
+        state = health.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(state, server)
+        reflection.enable_server_reflection(
+            (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        )
+        address = _bind(server, self._settings.listen)
+        server.start()
+        self._parts.callback(threads.shutdown)
+        self._parts.callback(lambda: server.stop(self._settings.stop_grace_s).wait())
+        for service in ("", *_SERVICES):
+            state.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._parts.callback(state.enter_graceful_shutdown)
+        return address
+
+
+def _bind(server: grpc.Server, listen: str) -> str:
+    host = listen.rpartition(":")[0]
+    try:
+        port = server.add_insecure_port(listen)
+    except RuntimeError as fault:
+        raise StartupFailed(
+            f"cannot listen on {listen}: the port is taken, or the address is not this machine's. "
+            "Choose another with --listen HOST:PORT (port 0 picks a free one)"
+        ) from fault
+    return f"{host}:{port}"

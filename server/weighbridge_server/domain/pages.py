@@ -1,0 +1,48 @@
+"""Page tokens: the key that the next page begins after, opaque to clients."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from weighbridge.core.errors import InvalidRequest, Violation
+
+DEFAULT_SIZE = 100
+
+
+def page_token(key: str) -> str:
+    """The token of the page after ``key``."""
+    return base64.urlsafe_b64encode(key.encode()).decode()
+
+
+def page_key(token: str) -> str:
+    """The key in a token; empty for the first page.
+
+    Raises:
+        InvalidRequest: no list returned this token.
+    """
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError) as fault:
+        raise _not_ours() from fault
+
+
+def page_number(token: str) -> int:
+    """The numeric key in a token; 0 for the first page.
+
+    Raises:
+        InvalidRequest: no list returned this token.
+    """
+    key = page_key(token)
+    if not key:
+        return 0
+    if not (key.isascii() and key.isdecimal()) or len(key) > 18:
+        raise _not_ours()
+    return int(key)
+
+
+def _not_ours() -> InvalidRequest:
+    return InvalidRequest(
+        "the page token is not one that this call returned",
+        violations=[Violation("page_token", "pass next_page_token of the page before, or nothing")],
+    )

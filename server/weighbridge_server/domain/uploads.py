@@ -1,0 +1,245 @@
+"""A version on its way in: begin, chunks, manifest, commit.
+
+Nothing of an upload is visible before its commit, which is one transaction. What a crash leaves at any
+point is an open upload whose lease runs out, and chunks that are held for it until it is cleaned away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.codec import open_chunk
+from weighbridge.core.digest import Digest, format_digest
+from weighbridge.core.errors import (
+    ChunksMissing,
+    InvalidRequest,
+    LimitExceeded,
+    UploadEnded,
+    UploadNotFound,
+    Violation,
+)
+from weighbridge.core.limits import FILES_PER_VERSION
+from weighbridge.core.manifest import FileManifest, check_file, check_manifest
+from weighbridge.core.paths import check_paths
+from weighbridge.core.record_check import check_metrics, check_record
+from weighbridge.core.refs import check_model_name, parse_ref, version_ref
+from weighbridge.core.store import Ack
+from weighbridge.core.values import MetricPoint, Record, Stage, Upload, Version
+from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.ports import Catalog, Change, ChunkStores, NewVersion, Transaction, UploadRow
+from weighbridge_server.domain.record_text import record_text
+from weighbridge_server.domain.requests import once
+from weighbridge_server.domain.versions import find_version
+
+LEASE_S = 3600
+HARD_EXPIRY_S = 7 * 24 * 3600
+_MOST_NAMED = 20
+"""How many missing chunks an error lists; the rest is found by asking again."""
+
+
+class Uploads:
+    """Uploads of every model."""
+
+    def __init__(self, catalog: Catalog, chunks: ChunkStores) -> None:
+        self._catalog = catalog
+        self._chunks = chunks
+
+    def begin(self, actor: str, request_id: str, model: str, record: Record) -> Upload:
+        """Opens an upload and checks the record.
+
+        Raises:
+            InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, RequestIdReused,
+            VersionNotFound, AliasNotFound.
+        """
+        check_model_name(model)
+        check_record(record)
+        with self._catalog.transaction(actor) as tx:
+            existing_model(tx, model)
+            text = record_text(_pin_parents(tx, record))
+            payload = {"call": "BeginVersion", "model": model, "record": text}
+            upload_id = once(tx, request_id, payload, lambda: tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S))
+            return _upload(_open_upload(tx, upload_id))
+
+    def renew(self, actor: str, upload_id: str) -> Upload:
+        """Raises: UploadNotFound, UploadEnded."""
+        with self._catalog.transaction(actor) as tx:
+            _open_upload(tx, upload_id)
+            tx.uploads.renew(upload_id, LEASE_S)
+            return _upload(_open_upload(tx, upload_id))
+
+    def abort(self, actor: str, upload_id: str) -> None:
+        """Ends an upload without a version. Raises: UploadNotFound."""
+        with self._catalog.transaction(actor) as tx:
+            if _own_upload(tx, upload_id, lock=True).state == "open":
+                tx.uploads.abort(upload_id)
+
+    def find_missing(self, actor: str, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
+        """Those that the upload still needs. Raises: UploadNotFound, UploadEnded."""
+        self.renew(actor, upload_id)
+        return self._chunks.for_upload(upload_id).missing(digests)
+
+    def receive(self, actor: str, upload_id: str, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
+        """Takes chunks in while the acks are iterated; see ``ChunkStore.put``.
+
+        Raises:
+            UploadNotFound, UploadEnded, ChunkMismatch, StorageFailed.
+        """
+        self.renew(actor, upload_id)
+        return self._chunks.for_upload(upload_id).put(_verified(chunks))
+
+    def put_manifest(self, actor: str, upload_id: str, files: Iterable[FileManifest]) -> int:
+        """Records files; returns how many the upload has now.
+
+        Raises:
+            UploadNotFound, UploadEnded, ManifestMismatch, InvalidPath, LimitExceeded, ChunksMissing.
+        """
+        self.renew(actor, upload_id)
+        for batch in _batches(files):
+            check_paths([file.path for file in batch])
+            with self._catalog.transaction(actor) as tx:
+                _open_upload(tx, upload_id, lock=True)
+                missing = tx.uploads.put_files(upload_id, batch)
+                if missing:
+                    raise _missing(missing)
+        with self._catalog.transaction(actor) as tx:
+            return len(tx.uploads.files(upload_id))
+
+    def commit(
+        self, actor: str, upload_id: str, manifest: Digest, record: Record, metrics: Sequence[MetricPoint]
+    ) -> Version:
+        """Makes the upload the model's next version.
+
+        Raises:
+            UploadNotFound, UploadEnded, ChunksMissing, ManifestMismatch, InvalidPath, InvalidRequest,
+            LimitExceeded, VersionNotFound, AliasNotFound.
+        """
+        check_record(record)
+        check_metrics(metrics)
+        with self._catalog.transaction(actor) as tx:
+            upload = _own_upload(tx, upload_id)
+            model = existing_model(tx, upload.model, lock=True)
+            upload = _own_upload(tx, upload_id, lock=True)
+            text = record_text(_pin_parents(tx, record))
+            digest = json_digest(
+                {"manifest": format_digest(manifest), "record": text, "metrics": [repr(point) for point in metrics]}
+            )
+            if upload.state == "committed" and upload.commit_digest == digest:
+                return find_version(tx, parse_ref(upload.committed_ref), whole=True)
+            _require_open(upload)
+            files = tx.uploads.files(upload_id)
+            if not files:
+                raise InvalidRequest(
+                    "a version needs at least one file", violations=[Violation("files", "none was added")]
+                )
+            check_paths([file.path for file in files])
+            check_manifest(files, manifest)
+            gone = tx.uploads.gone(upload_id, _MOST_NAMED)
+            if gone:
+                raise _missing(gone)
+            number = model.latest_version + 1
+            ref = version_ref(model.name, number)
+            new = NewVersion(
+                upload_id=upload_id,
+                model=model.name,
+                number=number,
+                manifest=manifest,
+                stage=Stage.DEVELOPMENT,
+                record=text,
+                files_total=len(files),
+                bytes_total=sum(file.size_bytes for file in files),
+                chunks_total=sum(file.chunks_total for file in files),
+                metrics=metrics,
+                commit_digest=digest,
+            )
+            tx.versions.add(new)
+            tx.record(Change("version.committed", ref, "", _committed(new)))
+            return find_version(tx, parse_ref(ref), whole=True)
+
+
+def _committed(version: NewVersion) -> str:
+    """What the journal says of a commit. The record's own digest binds it without repeating it."""
+    return canonical_json(
+        {
+            "version": version.number,
+            "manifest_digest": format_digest(version.manifest),
+            "record_digest": format_digest(json_digest({"record": version.record})),
+            "stage": str(version.stage),
+            "files_total": version.files_total,
+            "bytes_total": version.bytes_total,
+            "metric_points": len(version.metrics),
+        }
+    )
+
+
+def _verified(chunks: Iterable[EncodedChunk]) -> Iterator[EncodedChunk]:
+    for chunk in chunks:
+        open_chunk(chunk)
+        yield chunk
+
+
+def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
+    """Checked files in groups that one transaction records, at most a few megabytes of lists each."""
+    batch: list[FileManifest] = []
+    entries = files_total = 0
+    for file in files:
+        check_file(file)
+        batch.append(file)
+        files_total += 1
+        entries += 1 + len(file.chunks)
+        if files_total > FILES_PER_VERSION:
+            raise LimitExceeded(
+                f"more than {FILES_PER_VERSION} files; a version holds no more",
+                details={"limit": str(FILES_PER_VERSION), "actual": str(files_total)},
+            )
+        if entries >= 16_384:
+            yield batch
+            batch, entries = [], 0
+    if batch:
+        yield batch
+
+
+def _pin_parents(tx: Transaction, record: Record) -> Record:
+    """The record with each parent as ``name:number``, whatever reference named it."""
+    parents = [replace(parent, ref=find_version(tx, parse_ref(parent.ref)).ref) for parent in record.parents]
+    return replace(record, parents=parents)
+
+
+def _own_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
+    upload = tx.uploads.get(upload_id, lock=lock)
+    if upload is None or upload.actor != tx.actor:
+        raise UploadNotFound(
+            f"there is no upload {upload_id} of yours; begin one", details={"upload_id": upload_id}
+        )
+    return upload
+
+
+def _open_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
+    upload = _own_upload(tx, upload_id, lock=lock)
+    _require_open(upload)
+    return upload
+
+
+def _require_open(upload: UploadRow) -> None:
+    if upload.state == "open":
+        return
+    what = f"was committed as {upload.committed_ref}" if upload.state == "committed" else f"has {upload.state}"
+    what = "was aborted" if upload.state == "aborted" else what
+    raise UploadEnded(
+        f"upload {upload.upload_id} {what}; begin a new one, which sends only what is not stored yet",
+        details={"upload_id": upload.upload_id, "state": upload.state},
+    )
+
+
+def _missing(digests: Sequence[Digest]) -> ChunksMissing:
+    return ChunksMissing(
+        "chunks are missing; ask FindMissingChunks, send what it reports and try again",
+        violations=[Violation(format_digest(digest), "is not held by this upload") for digest in digests[:_MOST_NAMED]],
+        details={"missing": str(len(digests))},
+    )
+
+
+def _upload(row: UploadRow) -> Upload:
+    return Upload(row.upload_id, row.model, row.lease_expires_time, row.hard_expires_time)

@@ -1,0 +1,119 @@
+"""What happens around every call: validation, errors as statuses, one log line.
+
+Servicers know none of this: they parse, call the domain and translate.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from weighbridge.core.errors import Cancelled, InternalError, WeighbridgeError
+from weighbridge.wire.status import to_status
+from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.validation import validate
+
+_OURS = "/weighbridge."
+_log = structlog.get_logger("call")
+
+
+class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
+    """Wraps each method of the Weighbridge services; health and reflection pass as they are."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """The method's handler, wrapped."""
+        handler = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        return _wrapped(handler, method)
+
+
+def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
+    inner = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+
+    def incoming(request: Any) -> Any:
+        if handler.request_streaming:
+            return map(validate, request)
+        return validate(request)
+
+    def one(request: Any, context: grpc.ServicerContext) -> Message:
+        with _call(method, context):
+            response: Message = inner(incoming(request), context)
+            return response
+
+    def many(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+        with _call(method, context):
+            yield from inner(incoming(request), context)
+
+    make = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[(handler.request_streaming, handler.response_streaming)]
+    return make(  # type: ignore[operator, no-any-return, unused-ignore]
+        many if handler.response_streaming else one,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
+@contextmanager
+def _call(method: str, context: grpc.ServicerContext) -> Iterator[None]:
+    """One call, from its first message to its last: logged once, its error turned into a status."""
+    began = time.monotonic()
+    failure: WeighbridgeError | None = None
+    try:
+        yield
+    except WeighbridgeError as error:
+        failure = error
+    except GeneratorExit:
+        failure = Cancelled("the client went away")
+        raise
+    except Exception as error:
+        failure = _unforeseen(error, context)
+    finally:
+        _log_call(method, context, began, failure)
+    if failure is not None:
+        context.abort_with_status(rpc_status.to_status(to_status(failure)))
+
+
+def _unforeseen(error: Exception, context: grpc.ServicerContext) -> WeighbridgeError:
+    if isinstance(error, grpc.RpcError) or not context.is_active():
+        return Cancelled("the client went away")
+    error_id = uuid.uuid4().hex[:12]
+    _log.exception("internal error", error_id=error_id)
+    return InternalError(
+        f"the server failed in a way it should not; its log has the cause under {error_id}",
+        details={"error_id": error_id},
+    )
+
+
+def _log_call(
+    method: str, context: grpc.ServicerContext, began: float, failure: WeighbridgeError | None
+) -> None:
+    facts = {
+        "method": method.rpartition("/")[2],
+        "actor": actor_of(context),
+        "peer": context.peer(),
+        "code": "OK" if failure is None else str(failure.code),
+        "seconds": round(time.monotonic() - began, 4),
+    }
+    if failure is not None:
+        facts |= {"reason": failure.reason, "error": failure.message}
+    _log.info("call", **facts)

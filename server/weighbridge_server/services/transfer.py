@@ -1,0 +1,128 @@
+"""``TransferService`` on the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import grpc
+
+from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.digest import format_digest
+from weighbridge.core.errors import InvalidRequest, Violation
+from weighbridge.core.manifest import FileSummary
+from weighbridge.core.store import Ack, Held
+from weighbridge.core.values import Version
+from weighbridge.v1 import transfer_pb2, transfer_pb2_grpc
+from weighbridge.wire import convert, file_stream
+from weighbridge_server.domain.reading import Reading
+from weighbridge_server.domain.uploads import Uploads
+from weighbridge_server.services.actor import actor_of
+
+_READ_PIECE_BYTES = 1024 * 1024
+
+
+class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
+    """See ``transfer.proto``."""
+
+    def __init__(self, uploads: Uploads, reading: Reading) -> None:
+        self._uploads = uploads
+        self._reading = reading
+
+    def FindMissingChunks(  # noqa: N802
+        self, request: transfer_pb2.FindMissingChunksRequest, context: grpc.ServicerContext
+    ) -> transfer_pb2.FindMissingChunksResponse:
+        missing = self._uploads.find_missing(actor_of(context), request.upload_id, request.digests)
+        return transfer_pb2.FindMissingChunksResponse(missing=missing)
+
+    def UploadChunks(  # noqa: N802
+        self, request_iterator: Iterator[transfer_pb2.UploadChunksRequest], context: grpc.ServicerContext
+    ) -> Iterator[transfer_pb2.UploadChunksResponse]:
+        upload_id = _opened(request_iterator)
+        for ack in self._uploads.receive(actor_of(context), upload_id, _chunks(request_iterator)):
+            yield _ack_message(ack)
+
+    def PutManifest(  # noqa: N802
+        self, request_iterator: Iterator[transfer_pb2.PutManifestRequest], context: grpc.ServicerContext
+    ) -> transfer_pb2.PutManifestResponse:
+        upload_id = _opened(request_iterator)
+        files = file_stream.join(_parts(request_iterator))
+        files_total = self._uploads.put_manifest(actor_of(context), upload_id, files)
+        return transfer_pb2.PutManifestResponse(files_total=files_total)
+
+    def GetManifest(  # noqa: N802
+        self, request: transfer_pb2.GetManifestRequest, context: grpc.ServicerContext
+    ) -> Iterator[transfer_pb2.GetManifestResponse]:
+        version, parts = self._reading.manifest(request.ref)
+        yield transfer_pb2.GetManifestResponse(header=_header(version))
+        for part in parts:
+            if isinstance(part, FileSummary):
+                yield transfer_pb2.GetManifestResponse(file=convert.file_message(part))
+            else:
+                yield transfer_pb2.GetManifestResponse(chunks=convert.chunk_list_message(part))
+
+    def DownloadChunks(  # noqa: N802
+        self, request: transfer_pb2.DownloadChunksRequest, context: grpc.ServicerContext
+    ) -> Iterator[transfer_pb2.DownloadChunksResponse]:
+        for chunk in self._reading.chunks(request.ref, request.digests):
+            yield transfer_pb2.DownloadChunksResponse(chunk=convert.chunk_message(chunk))
+
+    def ReadFile(  # noqa: N802
+        self, request: transfer_pb2.ReadFileRequest, context: grpc.ServicerContext
+    ) -> Iterator[transfer_pb2.ReadFileResponse]:
+        for raw in self._reading.read_file(
+            request.ref, request.path, request.offset_bytes, request.limit_bytes
+        ):
+            for start in range(0, len(raw), _READ_PIECE_BYTES):
+                yield transfer_pb2.ReadFileResponse(data=raw[start : start + _READ_PIECE_BYTES])
+
+
+class _Opening(Protocol):
+    """A message of a stream that begins by naming its upload."""
+
+    @property
+    def open(self) -> transfer_pb2.OpenUpload: ...
+
+
+def _opened(requests: Iterator[_Opening]) -> str:
+    first = next(requests, None)
+    if first is None or not first.open.upload_id:
+        raise _out_of_place("the first message must be 'open'")
+    return first.open.upload_id
+
+
+def _chunks(requests: Iterator[transfer_pb2.UploadChunksRequest]) -> Iterator[EncodedChunk]:
+    for request in requests:
+        if request.WhichOneof("message") != "chunk":
+            raise _out_of_place("'open' comes once, first")
+        yield convert.chunk_value(request.chunk)
+
+
+def _parts(requests: Iterator[transfer_pb2.PutManifestRequest]) -> Iterator[file_stream.Part]:
+    for request in requests:
+        kind = request.WhichOneof("message")
+        if kind == "open":
+            raise _out_of_place("'open' comes once, first")
+        yield request.file if kind == "file" else request.chunks
+
+
+def _out_of_place(what: str) -> InvalidRequest:
+    return InvalidRequest("the stream's messages are out of order", violations=[Violation("message", what)])
+
+
+def _ack_message(ack: Ack) -> transfer_pb2.UploadChunksResponse:
+    acks = transfer_pb2.ChunkAcks(digests=ack.digests)
+    if ack.held is Held.VERIFIED:
+        return transfer_pb2.UploadChunksResponse(verified=acks)
+    return transfer_pb2.UploadChunksResponse(durable=acks)
+
+
+def _header(version: Version) -> transfer_pb2.ManifestHeader:
+    return transfer_pb2.ManifestHeader(
+        model=version.model,
+        version=version.version,
+        ref=version.ref,
+        manifest_digest=format_digest(version.manifest),
+        files_total=version.files_total,
+        bytes_total=version.bytes_total,
+    )

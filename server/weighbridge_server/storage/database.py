@@ -1,0 +1,122 @@
+"""The connection to PostgreSQL: peewee over a psycopg pool, and the migrations."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import peewee
+import psycopg
+from playhouse.migrations import Runner
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from weighbridge.core.errors import StartupFailed, StorageFailed
+
+OLDEST_POSTGRES = 15
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x7765696768  # "weigh": one process migrates, the others wait for it
+_BORROW_TIMEOUT_S = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+class PooledDatabase(peewee.PostgresqlDatabase):
+    """peewee's database on connections of psycopg's pool.
+
+    peewee connects while it holds a lock that closing needs too, so a wait for a free connection there
+    would block those that could free one. The connection is therefore borrowed before peewee connects.
+    """
+
+    def __init__(self, url: str, *, connections: int) -> None:
+        """Opens the pool; nothing is connected until ``check``.
+
+        ``url``: a ``postgresql://`` URL or a libpq conninfo string.
+        """
+        super().__init__("weighbridge", prefer_psycopg3=True)
+        self._borrowed = threading.local()
+        self._pool = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=connections,
+            timeout=_BORROW_TIMEOUT_S,
+            kwargs={"autocommit": True, "application_name": "weighbridge"},
+            open=False,
+        )
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Borrows a connection for this thread and the length of the block.
+
+        Raises:
+            StorageFailed: no connection is to be had, or it broke.
+        """
+        try:
+            with self._pool.connection() as connection:
+                self._borrowed.connection = connection
+                with self.connection_context():
+                    yield
+        except PoolTimeout as fault:
+            raise StorageFailed("the server has no free connection to its database", retry_after_s=1.0) from fault
+        except (psycopg.OperationalError, peewee.OperationalError, peewee.InterfaceError) as fault:
+            _log.warning("database failure: %s", fault)
+            raise StorageFailed("the server lost its database; try again", retry_after_s=1.0) from fault
+
+    def _connect(self) -> Any:
+        return self._borrowed.connection
+
+    def _close(self, conn: Any) -> None:
+        """The pool takes it back when the session ends."""
+
+    def rows(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a statement."""
+        cursor = self.execute_sql(sql, params)
+        return cursor.fetchall() if cursor.description else []
+
+    def open(self) -> None:
+        """Connects, and checks that this is a PostgreSQL that will do.
+
+        Raises:
+            StartupFailed: it cannot be reached, or is too old.
+        """
+        try:
+            with psycopg.connect(self._pool.conninfo, connect_timeout=10) as connection:
+                version = connection.info.server_version // 10_000
+        except (psycopg.OperationalError, psycopg.ProgrammingError) as fault:
+            raise StartupFailed(
+                f"cannot use the database: {str(fault).strip()}. "
+                "Check --database, which is written postgresql://USER:PASSWORD@HOST:PORT/NAME"
+            ) from fault
+        if version < OLDEST_POSTGRES:
+            raise StartupFailed(f"the database is PostgreSQL {version}; {OLDEST_POSTGRES} or newer is needed")
+        self._pool.open(wait=True, timeout=_BORROW_TIMEOUT_S)
+
+    def shut(self) -> None:
+        """Closes all connections."""
+        self._pool.close()
+
+
+def migrate(database: PooledDatabase) -> None:
+    """Brings the catalogue to this release's schema; one process at a time.
+
+    Raises:
+        StartupFailed: the catalogue was written by a newer release.
+    """
+    with database.session():
+        database.rows("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+        try:
+            runner = Runner(database, str(_MIGRATIONS), table_name="schema_migration")
+            unknown = [step.name for step in runner.status() if step.path is None]
+            if unknown:
+                raise StartupFailed(
+                    f"the catalogue was written by a newer release (it has {', '.join(unknown)}); "
+                    "start that release, or restore a backup of this one"
+                )
+            applied = runner.up()
+            if applied:
+                _log.info("catalogue migrated: %s", ", ".join(applied))
+        finally:
+            database.rows("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))

@@ -1,0 +1,186 @@
+"""Rows of uploads and of the files they have recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from weighbridge.core.digest import Digest
+from weighbridge.core.manifest import FileManifest, FileSummary
+from weighbridge_server.domain.ports import UploadRow
+from weighbridge_server.storage.database import PooledDatabase
+
+_ROWS_AT_ONCE = 16_384
+
+
+class UploadRows:
+    """Implements the domain's ``UploadRows`` within one transaction."""
+
+    def __init__(self, database: PooledDatabase, actor: str) -> None:
+        self._database = database
+        self._actor = actor
+
+    def add(self, model: str, record: str, lease_s: int, hard_s: int) -> str:
+        """See the port."""
+        upload_id = str(uuid7())
+        self._database.rows(
+            """
+            INSERT INTO upload (id, model_id, actor, record, lease_expires_time, hard_expires_time)
+            SELECT %s, id, %s, %s, now() + make_interval(secs => %s), now() + make_interval(secs => %s)
+            FROM model WHERE name = %s
+            """,
+            (upload_id, self._actor, record, lease_s, hard_s, model),
+        )
+        return upload_id
+
+    def get(self, upload_id: str, *, lock: bool = False) -> UploadRow | None:
+        """See the port."""
+        if not _is_id(upload_id):
+            return None
+        rows = self._database.rows(
+            f"""
+            SELECT m.name, u.actor,
+                   CASE WHEN u.state = 'open' AND now() >= least(u.lease_expires_time, u.hard_expires_time)
+                        THEN 'expired' ELSE u.state END,
+                   u.lease_expires_time, u.hard_expires_time,
+                   (SELECT m.name || ':' || v.number FROM version v WHERE v.id = u.version_id), u.commit_digest
+            FROM upload u JOIN model m ON m.id = u.model_id
+            WHERE u.id = %s {"FOR UPDATE OF u" if lock else ""}
+            """,
+            (upload_id,),
+        )
+        if not rows:
+            return None
+        model, actor, state, lease, hard, committed_ref, commit_digest = rows[0]
+        return UploadRow(
+            upload_id, model, actor, state, lease, hard, committed_ref or "", bytes(commit_digest or b"")
+        )
+
+    def renew(self, upload_id: str, lease_s: int) -> None:
+        """See the port."""
+        self._database.rows(
+            """
+            UPDATE upload SET lease_expires_time = least(now() + make_interval(secs => %s), hard_expires_time)
+            WHERE id = %s
+            """,
+            (lease_s, upload_id),
+        )
+
+    def abort(self, upload_id: str) -> None:
+        """See the port."""
+        self._database.rows("UPDATE upload SET state = 'aborted', ended_time = now() WHERE id = %s", (upload_id,))
+
+    def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
+        """See the port."""
+        for batch in _batches(files):
+            missing = self._put_batch(upload_id, batch)
+            if missing:
+                return missing
+        return []
+
+    def _put_batch(self, upload_id: str, files: list[FileManifest]) -> list[Digest]:
+        contents = {file.root: file for file in files}
+        roots: list[Digest] = []
+        ordinals: list[int] = []
+        digests: list[Digest] = []
+        for root, file in contents.items():
+            for ordinal, chunk in enumerate(file.chunks):
+                roots.append(root)
+                ordinals.append(ordinal)
+                digests.append(chunk.digest)
+        # Lengths are part of the root, and a chunk's length is fixed by its digest; a list with another
+        # length than the chunk's own is refused here.
+        lengths = [chunk.raw_bytes for file in contents.values() for chunk in file.chunks]
+        missing = self._database.rows(
+            """
+            SELECT DISTINCT asked.digest FROM unnest(%s::bytea[], %s::integer[]) AS asked(digest, raw_bytes)
+            WHERE NOT EXISTS (
+                SELECT FROM chunk k JOIN upload_chunk h ON h.chunk_id = k.id
+                WHERE h.upload_id = %s AND k.digest = asked.digest AND k.raw_bytes = asked.raw_bytes
+            )
+            """,
+            (digests, lengths, upload_id),
+        )
+        if missing:
+            return [bytes(digest) for (digest,) in missing]
+        new = self._database.rows(
+            """
+            INSERT INTO content (root, size_bytes, chunks_total)
+            SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
+            ON CONFLICT (root) DO NOTHING RETURNING id
+            """,
+            (
+                list(contents),
+                [file.size_bytes for file in contents.values()],
+                [len(file.chunks) for file in contents.values()],
+            ),
+        )
+        self._database.rows(
+            """
+            INSERT INTO content_chunk (content_id, ordinal, chunk_id)
+            SELECT c.id, l.ordinal, k.id
+            FROM unnest(%s::bytea[], %s::integer[], %s::bytea[]) AS l(root, ordinal, digest)
+            JOIN content c ON c.root = l.root JOIN chunk k ON k.digest = l.digest
+            WHERE c.id = ANY(%s)
+            """,
+            (roots, ordinals, digests, [content_id for (content_id,) in new]),
+        )
+        self._database.rows(
+            """
+            INSERT INTO upload_file (upload_id, path, content_id)
+            SELECT %s, f.path, c.id FROM unnest(%s::text[], %s::bytea[]) AS f(path, root)
+            JOIN content c ON c.root = f.root
+            ON CONFLICT (upload_id, path) DO UPDATE SET content_id = excluded.content_id
+            """,
+            (upload_id, [file.path for file in files], [file.root for file in files]),
+        )
+        return []
+
+    def files(self, upload_id: str) -> list[FileSummary]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT f.path, c.size_bytes, c.root, c.chunks_total
+            FROM upload_file f JOIN content c ON c.id = f.content_id WHERE f.upload_id = %s ORDER BY f.path
+            """,
+            (upload_id,),
+        )
+        return [FileSummary(path, size, bytes(root), chunks) for path, size, root, chunks in rows]
+
+    def gone(self, upload_id: str, most: int) -> list[Digest]:
+        """See the port."""
+        # A chunk's row cannot vanish while a list names it: the foreign key forbids it. What can happen
+        # is that its bytes were found damaged.
+        rows = self._database.rows(
+            """
+            SELECT DISTINCT k.digest
+            FROM upload_file f JOIN content_chunk l ON l.content_id = f.content_id JOIN chunk k ON k.id = l.chunk_id
+            WHERE f.upload_id = %s AND k.damaged LIMIT %s
+            """,
+            (upload_id, most),
+        )
+        return [bytes(digest) for (digest,) in rows]
+
+
+def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
+    """Files in groups of a bounded number of rows; one file's own list may be longer."""
+    batch: list[FileManifest] = []
+    rows = 0
+    for file in files:
+        batch.append(file)
+        rows += 1 + len(file.chunks)
+        if rows >= _ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,224 @@
+"""Rows of committed versions, their files and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from weighbridge.core import values
+from weighbridge.core.chunks import ChunkRef
+from weighbridge.core.digest import Digest
+from weighbridge.core.manifest import FileSummary
+from weighbridge.core.refs import version_ref
+from weighbridge_server.domain.ports import NewVersion
+from weighbridge_server.domain.record_text import parse_record
+from weighbridge_server.storage.database import PooledDatabase
+
+_COLUMNS = """
+    v.id, m.name, v.number, v.manifest, v.stage, v.creator, v.created_time,
+    v.files_total, v.bytes_total, v.chunks_total, v.record
+"""
+_VERSION = "FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = %s AND v.number = %s"
+_FILES = """
+    FROM version_file f
+    JOIN content c ON c.id = f.content_id
+    JOIN version v ON v.id = f.version_id
+    JOIN model m ON m.id = v.model_id
+    WHERE m.name = %s AND v.number = %s
+"""
+
+
+class VersionRows:
+    """Implements the domain's ``VersionRows`` within one transaction."""
+
+    def __init__(self, database: PooledDatabase, actor: str) -> None:
+        self._database = database
+        self._actor = actor
+
+    def add(self, version: NewVersion) -> None:
+        """See the port."""
+        ((version_id,),) = self._database.rows(
+            """
+            INSERT INTO version (model_id, number, manifest, stage, creator, files_total, bytes_total,
+                                 chunks_total, record)
+            SELECT id, %s, %s, %s, %s, %s, %s, %s, %s FROM model WHERE name = %s
+            RETURNING id
+            """,
+            (
+                version.number,
+                version.manifest,
+                version.stage,
+                self._actor,
+                version.files_total,
+                version.bytes_total,
+                version.chunks_total,
+                version.record,
+                version.model,
+            ),
+        )
+        self._database.rows(
+            """
+            INSERT INTO version_file (version_id, path, content_id)
+            SELECT %s, path, content_id FROM upload_file WHERE upload_id = %s
+            """,
+            (version_id, version.upload_id),
+        )
+        self._add_metrics(version_id, version.metrics)
+        self._database.rows("UPDATE model SET latest_version = %s WHERE name = %s", (version.number, version.model))
+        self._database.rows(
+            """
+            UPDATE upload SET state = 'committed', ended_time = now(), version_id = %s, commit_digest = %s
+            WHERE id = %s
+            """,
+            (version_id, version.commit_digest, version.upload_id),
+        )
+
+    def _add_metrics(self, version_id: int, points: Sequence[values.MetricPoint]) -> None:
+        self._database.rows(
+            """
+            INSERT INTO metric_point (version_id, sequence, name, step, time, value)
+            SELECT %s, p.sequence, p.name, p.step, coalesce(p.time, now()), p.value
+            FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[], %s::double precision[])
+                AS p(sequence, name, step, time, value)
+            """,
+            (
+                version_id,
+                list(range(1, len(points) + 1)),
+                [point.name for point in points],
+                [point.step for point in points],
+                [point.time for point in points],
+                [point.value for point in points],
+            ),
+        )
+
+    def get(self, model: str, number: int, *, whole: bool) -> values.Version | None:
+        """See the port."""
+        rows = self._database.rows(f"SELECT {_COLUMNS} {_VERSION}", (model, number))
+        return self._value(rows[0], whole=whole) if rows else None
+
+    def newest(self, model: str, manifest: Digest | None = None) -> int | None:
+        """See the port."""
+        ((newest,),) = self._database.rows(
+            """
+            SELECT max(v.number) FROM version v JOIN model m ON m.id = v.model_id
+            WHERE m.name = %s AND (%s::bytea IS NULL OR v.manifest = %s)
+            """,
+            (model, manifest, manifest),
+        )
+        return newest  # type: ignore[no-any-return]
+
+    def page(
+        self, model: str, manifest: Digest | None, before: int | None, size: int
+    ) -> list[tuple[int, values.Version]]:
+        """See the port."""
+        rows = self._database.rows(
+            f"""
+            SELECT {_COLUMNS} FROM version v JOIN model m ON m.id = v.model_id
+            WHERE (%s = '' OR m.name = %s)
+              AND (%s::bytea IS NULL OR v.manifest = %s)
+              AND (%s::bigint IS NULL OR v.id < %s)
+            ORDER BY v.id DESC LIMIT %s
+            """,
+            (model, model, manifest, manifest, before, before, size),
+        )
+        return [(row[0], self._value(row, whole=False)) for row in rows]
+
+    def files(self, model: str, number: int) -> list[FileSummary]:
+        """See the port."""
+        rows = self._database.rows(f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} ORDER BY f.path", (model, number))
+        return [_summary(row) for row in rows]
+
+    def file(self, model: str, number: int, path: str) -> FileSummary | None:
+        """See the port."""
+        rows = self._database.rows(
+            f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} AND f.path = %s", (model, number, path)
+        )
+        return _summary(rows[0]) if rows else None
+
+    def chunk_lists(self, roots: Sequence[Digest], start: int, count: int) -> dict[Digest, list[ChunkRef]]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT c.root, k.digest, k.raw_bytes
+            FROM content c JOIN content_chunk l ON l.content_id = c.id JOIN chunk k ON k.id = l.chunk_id
+            WHERE c.root = ANY(%s::bytea[]) AND l.ordinal >= %s AND l.ordinal < %s
+            ORDER BY c.id, l.ordinal
+            """,
+            (list(roots), start, start + count),
+        )
+        lists: dict[Digest, list[ChunkRef]] = {root: [] for root in roots}
+        for root, digest, raw_bytes in rows:
+            lists[bytes(root)].append(ChunkRef(bytes(digest), raw_bytes))
+        return lists
+
+    def outside(self, model: str, number: int, digests: Sequence[Digest]) -> list[Digest]:
+        """See the port."""
+        # The version's own chunk list is read once and hashed: its length bounds the work, however many
+        # other versions share these chunks.
+        rows = self._database.rows(
+            """
+            SELECT asked.digest FROM unnest(%s::bytea[]) AS asked(digest)
+            WHERE asked.digest NOT IN (
+                SELECT k.digest FROM version v
+                JOIN model m ON m.id = v.model_id
+                JOIN version_file f ON f.version_id = v.id
+                JOIN content_chunk l ON l.content_id = f.content_id
+                JOIN chunk k ON k.id = l.chunk_id
+                WHERE m.name = %s AND v.number = %s
+            )
+            """,
+            (list(digests), model, number),
+        )
+        return [bytes(digest) for (digest,) in rows]
+
+    def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT f.path, l.ordinal
+            FROM version v
+            JOIN model m ON m.id = v.model_id
+            JOIN version_file f ON f.version_id = v.id
+            JOIN content_chunk l ON l.content_id = f.content_id
+            JOIN chunk k ON k.id = l.chunk_id
+            WHERE m.name = %s AND v.number = %s AND k.digest = %s
+            ORDER BY f.path, l.ordinal LIMIT 1
+            """,
+            (model, number, digest),
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def metric_summaries(self, model: str, number: int) -> list[values.MetricSummary]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT DISTINCT ON (p.name) p.name, p.value, p.step, count(*) OVER (PARTITION BY p.name)
+            FROM metric_point p JOIN version v ON v.id = p.version_id JOIN model m ON m.id = v.model_id
+            WHERE m.name = %s AND v.number = %s
+            ORDER BY p.name, p.step DESC, p.time DESC, p.sequence DESC
+            """,
+            (model, number),
+        )
+        return [values.MetricSummary(name, latest, step, points) for name, latest, step, points in rows]
+
+    def _value(self, row: tuple[Any, ...], *, whole: bool) -> values.Version:
+        _, model, number, manifest, stage, creator, created, files_total, bytes_total, chunks_total, record = row
+        return values.Version(
+            model=model,
+            version=number,
+            ref=version_ref(model, number),
+            manifest=bytes(manifest),
+            stage=values.Stage(stage),
+            creator=creator,
+            created_time=created,
+            files_total=files_total,
+            bytes_total=bytes_total,
+            chunks_total=chunks_total,
+            record=parse_record(record) if whole else None,
+            metrics=self.metric_summaries(model, number) if whole else None,
+        )
+
+
+def _summary(row: tuple[Any, ...]) -> FileSummary:
+    path, size_bytes, root, chunks_total = row
+    return FileSummary(path, size_bytes, bytes(root), chunks_total)
