@@ -126,9 +126,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         DataDirectory.open(tmp_path / "data")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"format": "1"}', '{"format": true}', '{"format": 0}', "\0"]
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "1"}', '{"format": true}', '{"format": 0}', "\0"])
 def test_a_damaged_marker_is_refused_and_kept(tmp_path: Path, text: str) -> None:
     DataDirectory.open(tmp_path / "data").close()
     marker = tmp_path / "data" / "weighbridge.json"

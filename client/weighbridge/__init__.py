@@ -44,6 +44,7 @@ from weighbridge.core.errors import (
     Violation,
     WeighbridgeError,
 )
+from weighbridge.core.manifest import FileSummary
 from weighbridge.core.release import __version__
 from weighbridge.core.values import (
     Dataset,
@@ -75,6 +76,7 @@ __all__ = [
     "DeadlineExceeded",
     "DestinationUnwritable",
     "FileNotInVersion",
+    "FileSummary",
     "InternalError",
     "InvalidName",
     "InvalidPath",

@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any
 
 from weighbridge.core.errors import UsageError
+from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import parse_ref
 from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
-from weighbridge.v1 import models_pb2, versions_pb2
+from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
 from weighbridge.wire import convert
@@ -127,6 +128,13 @@ class Client:
         request = versions_pb2.ResolveVersionRequest(ref=ref)
         return convert.resolved_value(self._connection.call(self._connection.versions.ResolveVersion, request))
 
+    def files(self, ref: str) -> Iterator[FileSummary]:
+        """The files of a version in order of their paths. Raises as ``version``."""
+        request = transfer_pb2.GetManifestRequest(ref=ref, files_only=True)
+        for response in self._connection.stream(self._connection.transfer.GetManifest, request):
+            if response.WhichOneof("message") == "file":
+                yield convert.file_summary(response.file)
+
     # -- in ------------------------------------------------------------------------------------
 
     def begin(
@@ -190,9 +198,7 @@ class Client:
         """
         return self.pull_with_counts(ref, dest, progress=progress).path
 
-    def pull_with_counts(
-        self, ref: str, dest: PathLike | None = None, *, progress: Progress | None = None
-    ) -> Pulled:
+    def pull_with_counts(self, ref: str, dest: PathLike | None = None, *, progress: Progress | None = None) -> Pulled:
         """As ``pull``; returns what it took too.
 
         Raises:

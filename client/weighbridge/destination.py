@@ -75,8 +75,8 @@ class Destination:
         """Puts every file in its place by an atomic rename. Call it when every byte was verified."""
         for index in range(len(self._files)):
             try:
-                with self._unfinished(index).open("r+b") as file:
-                    os.fsync(file.fileno())
+                with self._unfinished(index).open("r+b") as unfinished:
+                    os.fsync(unfinished.fileno())
             except OSError as fault:
                 raise _unwritable(self.folder / self._files[index].path, fault) from fault
         for index, file in enumerate(self._files):

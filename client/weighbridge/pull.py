@@ -118,16 +118,14 @@ def _parts(responses: Iterator[transfer_pb2.GetManifestResponse]) -> Iterator[fi
         yield response.file if response.WhichOneof("message") == "file" else response.chunks
 
 
-def _fill(
-    destination: Destination, manifest: Manifest, store: ChunkStore, counts: _Counts, progress: Progress
-) -> None:
+def _fill(destination: Destination, manifest: Manifest, store: ChunkStore, counts: _Counts, progress: Progress) -> None:
     """Writes every chunk to every place where it belongs; each comes over the wire once."""
     places: dict[Digest, list[tuple[int, int]]] = defaultdict(list)
     for index, file in enumerate(manifest.files):
         offset = 0
-        for chunk in file.chunks:
-            places[chunk.digest].append((index, offset))
-            offset += chunk.raw_bytes
+        for ref in file.chunks:
+            places[ref.digest].append((index, offset))
+            offset += ref.raw_bytes
     for chunk in store.get(list(places)):
         raw = _verified(chunk, manifest)
         counts.chunks_received += 1

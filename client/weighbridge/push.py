@@ -71,9 +71,7 @@ class FileUpload:
             self.counts.bytes_total += source.size_bytes
             self.counts.chunks_total += len(chunks)
 
-    def _lacking(
-        self, reader: SourceReader, window: Sequence[Span], chunks: list[ChunkRef]
-    ) -> Iterator[EncodedChunk]:
+    def _lacking(self, reader: SourceReader, window: Sequence[Span], chunks: list[ChunkRef]) -> Iterator[EncodedChunk]:
         read: list[tuple[ChunkRef, bytes]] = []
         for span in window:
             raw = reader.read_exactly(span.offset, span.size)

@@ -79,13 +79,20 @@ def _walk_folder(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) 
 
 
 def _why(fault: OSError) -> str:
-    return {2: "does not exist", 13: "may not be read by this user", 40: "is a link that leads to itself"}.get(
-        fault.errno or 0, fault.strerror or str(fault)
-    )
+    return {
+        2: "does not exist",
+        13: "may not be read by this user",
+        40: "is a link that leads to itself",
+    }.get(fault.errno or 0, fault.strerror or str(fault))
 
 
 def _kind(mode: int) -> str:
-    kinds = ((stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"), (stat.S_ISBLK, "device"), (stat.S_ISCHR, "device"))
+    kinds = (
+        (stat.S_ISFIFO, "pipe"),
+        (stat.S_ISSOCK, "socket"),
+        (stat.S_ISBLK, "device"),
+        (stat.S_ISCHR, "device"),
+    )
     return next((kind for test, kind in kinds if test(mode)), "special file")
 
 

@@ -98,9 +98,7 @@ class VersionInProgress:
         check_metrics([point])
         self._metrics.append(point)
 
-    def add_dataset(
-        self, name: str, version: str = "", *, digest: str = "", uri: str = "", role: str = ""
-    ) -> None:
+    def add_dataset(self, name: str, version: str = "", *, digest: str = "", uri: str = "", role: str = "") -> None:
         """Records data that the version was made from."""
         self._change(datasets=(*self._record.datasets, Dataset(name, version, digest, uri, role)))
 

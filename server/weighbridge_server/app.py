@@ -103,9 +103,7 @@ class Server:
     def _serve(self, catalog: Catalog, store: PackStore) -> str:
         uploads, versions = Uploads(catalog, store), Versions(catalog)
         reading = Reading(catalog, store)
-        threads = ThreadPoolExecutor(
-            self._settings.transfer_streams + _SPARE_THREADS, thread_name_prefix="grpc"
-        )
+        threads = ThreadPoolExecutor(self._settings.transfer_streams + _SPARE_THREADS, thread_name_prefix="grpc")
         server = grpc.server(
             threads,
             interceptors=[CallInterceptor()],
@@ -123,9 +121,7 @@ class Server:
         journal_pb2_grpc.add_JournalServiceServicer_to_server(JournalServicer(Journal(catalog)), server)
         state = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(state, server)
-        reflection.enable_server_reflection(
-            (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server
-        )
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         address = _bind(server, self._settings.listen)
         server.start()
         self._parts.callback(threads.shutdown)

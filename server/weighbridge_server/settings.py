@@ -80,9 +80,7 @@ def load(flags: dict[str, Any], config: Path | None) -> Settings:
     except (OSError, tomllib.TOMLDecodeError) as fault:
         raise StartupFailed(f"cannot read the settings in {config}: {fault}") from fault
     except ValidationError as fault:
-        violations = [
-            Violation(".".join(str(part) for part in error["loc"]), error["msg"]) for error in fault.errors()
-        ]
+        violations = [Violation(".".join(str(part) for part in error["loc"]), error["msg"]) for error in fault.errors()]
         raise StartupFailed("the settings cannot be used", violations=violations) from fault
 
 
@@ -93,6 +91,10 @@ def _reading(config: Path) -> type[Settings]:
             cls, settings_cls: type[BaseSettings], *sources: PydanticBaseSettingsSource, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             config.stat()
-            return named["init_settings"], named["env_settings"], TomlConfigSettingsSource(settings_cls, config)
+            return (
+                named["init_settings"],
+                named["env_settings"],
+                TomlConfigSettingsSource(settings_cls, config),
+            )
 
     return WithFile

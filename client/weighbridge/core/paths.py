@@ -26,9 +26,7 @@ def check_paths(paths: Iterable[str]) -> None:
     violations = [Violation(path, wrong) for path in listed if (wrong := _what_is_wrong(path))]
     violations += _collisions(listed)
     if violations:
-        raise InvalidPath(
-            f"{len(violations)} of the paths cannot be held by a version", violations=violations
-        )
+        raise InvalidPath(f"{len(violations)} of the paths cannot be held by a version", violations=violations)
 
 
 def _what_is_wrong(path: str) -> str | None:

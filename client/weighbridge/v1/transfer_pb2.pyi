@@ -390,16 +390,20 @@ class GetManifestRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REF_FIELD_NUMBER: _builtins.int
+    FILES_ONLY_FIELD_NUMBER: _builtins.int
     ref: _builtins.str
     """Any reference."""
+    files_only: _builtins.bool
+    """Leave the chunk lists out: to show what a version holds. No `chunks` message follows any `file`."""
     def __init__(
         self,
         *,
         ref: _builtins.str = ...,
+        files_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["files_only", b"files_only", "ref", b"ref"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

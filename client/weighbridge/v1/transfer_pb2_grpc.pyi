@@ -77,10 +77,11 @@ class TransferServiceStub:
     PutManifest: _grpc.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-    May be called several times; a path given again replaces the one before. The whole stream is recorded
-    in one transaction or not at all. The server MUST check each root against its list and each length
-    against the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present,
-    or UploadChunks made it durable).
+    May be called several times; a path given again replaces the one before. Files are recorded as they
+    come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+    is visible before the commit. The server MUST check each root against its list and each length against
+    the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
+    UploadChunks made it durable).
 
     The client sends `open`, then for each file one `file` and, when that announces chunks, one or more
     `chunks`.
@@ -176,10 +177,11 @@ class TransferServiceAsyncStub(TransferServiceStub):
     PutManifest: _aio.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]  # type: ignore[assignment]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-    May be called several times; a path given again replaces the one before. The whole stream is recorded
-    in one transaction or not at all. The server MUST check each root against its list and each length
-    against the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present,
-    or UploadChunks made it durable).
+    May be called several times; a path given again replaces the one before. Files are recorded as they
+    come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+    is visible before the commit. The server MUST check each root against its list and each length against
+    the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
+    UploadChunks made it durable).
 
     The client sends `open`, then for each file one `file` and, when that announces chunks, one or more
     `chunks`.
@@ -290,10 +292,11 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transfer_pb2.PutManifestResponse, _abc.Awaitable[_transfer_pb2.PutManifestResponse]]:
         """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-        May be called several times; a path given again replaces the one before. The whole stream is recorded
-        in one transaction or not at all. The server MUST check each root against its list and each length
-        against the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present,
-        or UploadChunks made it durable).
+        May be called several times; a path given again replaces the one before. Files are recorded as they
+        come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+        is visible before the commit. The server MUST check each root against its list and each length against
+        the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
+        UploadChunks made it durable).
 
         The client sends `open`, then for each file one `file` and, when that announces chunks, one or more
         `chunks`.

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-import grpc
-
 from weighbridge.v1 import journal_pb2_grpc, models_pb2_grpc, transfer_pb2_grpc, versions_pb2_grpc
 from weighbridge.wire.channel import UNARY_DEADLINE_S, call_metadata, open_channel, translated
 
@@ -48,7 +46,7 @@ class Connection:
 
     def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
         """A stream of answers. Leaving the iteration early ends the call."""
-        call: grpc.Call = self.open(method, request)
+        call = self.open(method, request)
         try:
             with translated(self.address):
                 yield from call

@@ -79,9 +79,7 @@ def record_message(record: values.Record) -> records_pb2.Record:
             )
             for dataset in record.datasets
         ],
-        parents=[
-            records_pb2.Parent(ref=parent.ref, relation=_RELATIONS[parent.relation]) for parent in record.parents
-        ],
+        parents=[records_pb2.Parent(ref=parent.ref, relation=_RELATIONS[parent.relation]) for parent in record.parents],
     )
 
 
@@ -179,9 +177,7 @@ def version_value(message: versions_pb2.Version) -> values.Version:
         bytes_total=message.bytes_total,
         chunks_total=message.chunks_total,
         record=record_value(message.record) if whole else None,
-        metrics=tuple(
-            values.MetricSummary(item.name, item.latest, item.step, item.points) for item in message.metrics
-        )
+        metrics=tuple(values.MetricSummary(item.name, item.latest, item.step, item.points) for item in message.metrics)
         if whole
         else None,
     )
@@ -250,7 +246,8 @@ def chunk_value(message: transfer_pb2.Chunk) -> EncodedChunk:
     except ValueError as fault:
         name = format_digest(message.digest)
         raise ChunkMismatch(
-            f"chunk {name} has codec {message.codec}, which this release does not know", details={"digest": name}
+            f"chunk {name} has codec {message.codec}, which this release does not know",
+            details={"digest": name},
         ) from fault
     return EncodedChunk(message.digest, message.raw_bytes, codec, message.payload)
 
@@ -270,9 +267,12 @@ def chunk_list_value(message: transfer_pb2.ChunkList) -> list[ChunkRef]:
 def file_message(file: FileManifest | FileSummary) -> transfer_pb2.FileEntry:
     """A file without its chunk list as a message."""
     chunks_total = file.chunks_total if isinstance(file, FileSummary) else len(file.chunks)
-    return transfer_pb2.FileEntry(
-        path=file.path, size_bytes=file.size_bytes, root=file.root, chunks_total=chunks_total
-    )
+    return transfer_pb2.FileEntry(path=file.path, size_bytes=file.size_bytes, root=file.root, chunks_total=chunks_total)
+
+
+def file_summary(message: transfer_pb2.FileEntry) -> FileSummary:
+    """A message as a file without its chunk list."""
+    return FileSummary(message.path, message.size_bytes, message.root, message.chunks_total)
 
 
 # -- the journal -------------------------------------------------------------------------------

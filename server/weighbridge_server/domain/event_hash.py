@@ -39,4 +39,4 @@ def event_hash(
         "before": before,
         "after": after,
     }
-    return blake3(previous + rfc8785.dumps(columns)).digest()  # type: ignore[arg-type]
+    return blake3(previous + rfc8785.dumps(columns)).digest()

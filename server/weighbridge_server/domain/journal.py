@@ -72,6 +72,4 @@ def _check(event: Event, revision: int, previous: Digest) -> None:
 
 
 def _broken(revision: int, what: str) -> JournalBroken:
-    return JournalBroken(
-        f"the journal is broken at revision {revision}: {what}", details={"revision": str(revision)}
-    )
+    return JournalBroken(f"the journal is broken at revision {revision}: {what}", details={"revision": str(revision)})

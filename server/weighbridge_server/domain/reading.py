@@ -27,8 +27,10 @@ class Reading:
         self._catalog = catalog
         self._chunks = chunks
 
-    def manifest(self, ref: str) -> tuple[Version, Iterator[FileSummary | list[ChunkRef]]]:
+    def manifest(self, ref: str, *, files_only: bool) -> tuple[Version, Iterator[FileSummary | list[ChunkRef]]]:
         """The version, and its files in order of path, each followed by its chunk list in parts.
+
+        ``files_only`` leaves the chunk lists out.
 
         Raises:
             InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound.
@@ -36,7 +38,7 @@ class Reading:
         with self._catalog.transaction() as tx:
             version = find_version(tx, parse_ref(ref))
             files = tx.versions.files(version.model, version.version)
-        return version, self._files(files)
+        return version, iter(files) if files_only else self._files(files)
 
     def _files(self, files: Sequence[FileSummary]) -> Iterator[FileSummary | list[ChunkRef]]:
         for group in _groups(files):

@@ -124,7 +124,11 @@ class Uploads:
             upload = _own_upload(tx, upload_id, lock=True)
             text = record_text(_pin_parents(tx, record))
             digest = json_digest(
-                {"manifest": format_digest(manifest), "record": text, "metrics": [repr(point) for point in metrics]}
+                {
+                    "manifest": format_digest(manifest),
+                    "record": text,
+                    "metrics": [repr(point) for point in metrics],
+                }
             )
             if upload.state == "committed" and upload.commit_digest == digest:
                 return find_version(tx, parse_ref(upload.committed_ref), whole=True)
@@ -183,11 +187,10 @@ def _verified(chunks: Iterable[EncodedChunk]) -> Iterator[EncodedChunk]:
 def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
     """Checked files in groups that one transaction records, at most a few megabytes of lists each."""
     batch: list[FileManifest] = []
-    entries = files_total = 0
-    for file in files:
+    entries = 0
+    for files_total, file in enumerate(files, start=1):
         check_file(file)
         batch.append(file)
-        files_total += 1
         entries += 1 + len(file.chunks)
         if files_total > FILES_PER_VERSION:
             raise LimitExceeded(
@@ -210,9 +213,7 @@ def _pin_parents(tx: Transaction, record: Record) -> Record:
 def _own_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
     upload = tx.uploads.get(upload_id, lock=lock)
     if upload is None or upload.actor != tx.actor:
-        raise UploadNotFound(
-            f"there is no upload {upload_id} of yours; begin one", details={"upload_id": upload_id}
-        )
+        raise UploadNotFound(f"there is no upload {upload_id} of yours; begin one", details={"upload_id": upload_id})
     return upload
 
 

@@ -42,9 +42,7 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-igno
 
 
 def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
-    inner = (
-        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-    )
+    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
 
     def incoming(request: Any) -> Any:
         if handler.request_streaming:
@@ -85,7 +83,7 @@ def _call(method: str, context: grpc.ServicerContext) -> Iterator[None]:
     except GeneratorExit:
         failure = Cancelled("the client went away")
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - logged with an id, and told to the client as INTERNAL
         failure = _unforeseen(error, context)
     finally:
         _log_call(method, context, began, failure)
@@ -104,9 +102,7 @@ def _unforeseen(error: Exception, context: grpc.ServicerContext) -> WeighbridgeE
     )
 
 
-def _log_call(
-    method: str, context: grpc.ServicerContext, began: float, failure: WeighbridgeError | None
-) -> None:
+def _log_call(method: str, context: grpc.ServicerContext, began: float, failure: WeighbridgeError | None) -> None:
     facts = {
         "method": method.rpartition("/")[2],
         "actor": actor_of(context),

@@ -17,7 +17,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def ListEvents(  # noqa: N802
+    def ListEvents(
         self, request: journal_pb2.ListEventsRequest, context: grpc.ServicerContext
     ) -> journal_pb2.ListEventsResponse:
         events, token = self._journal.list(request.resource, request.page_size, request.page_token)
@@ -25,7 +25,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
             events=[convert.event_message(event) for event in events], next_page_token=token
         )
 
-    def VerifyJournal(  # noqa: N802
+    def VerifyJournal(
         self, request: journal_pb2.VerifyJournalRequest, context: grpc.ServicerContext
     ) -> Iterator[journal_pb2.VerifyJournalResponse]:
         for revision, digest, done in self._journal.verify():

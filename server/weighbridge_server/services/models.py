@@ -16,20 +16,16 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    def CreateModel(  # noqa: N802
-        self, request: models_pb2.CreateModelRequest, context: grpc.ServicerContext
-    ) -> models_pb2.Model:
+    def CreateModel(self, request: models_pb2.CreateModelRequest, context: grpc.ServicerContext) -> models_pb2.Model:
         model = self._models.create(
             actor_of(context), request.request_id, request.name, request.owner, request.description
         )
         return convert.model_message(model)
 
-    def GetModel(  # noqa: N802
-        self, request: models_pb2.GetModelRequest, context: grpc.ServicerContext
-    ) -> models_pb2.Model:
+    def GetModel(self, request: models_pb2.GetModelRequest, context: grpc.ServicerContext) -> models_pb2.Model:
         return convert.model_message(self._models.get(request.name))
 
-    def ListModels(  # noqa: N802
+    def ListModels(
         self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> models_pb2.ListModelsResponse:
         models, token = self._models.list(request.page_size, request.page_token)

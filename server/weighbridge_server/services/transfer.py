@@ -29,20 +29,20 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         self._uploads = uploads
         self._reading = reading
 
-    def FindMissingChunks(  # noqa: N802
+    def FindMissingChunks(
         self, request: transfer_pb2.FindMissingChunksRequest, context: grpc.ServicerContext
     ) -> transfer_pb2.FindMissingChunksResponse:
         missing = self._uploads.find_missing(actor_of(context), request.upload_id, request.digests)
         return transfer_pb2.FindMissingChunksResponse(missing=missing)
 
-    def UploadChunks(  # noqa: N802
+    def UploadChunks(
         self, request_iterator: Iterator[transfer_pb2.UploadChunksRequest], context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.UploadChunksResponse]:
         upload_id = _opened(request_iterator)
         for ack in self._uploads.receive(actor_of(context), upload_id, _chunks(request_iterator)):
             yield _ack_message(ack)
 
-    def PutManifest(  # noqa: N802
+    def PutManifest(
         self, request_iterator: Iterator[transfer_pb2.PutManifestRequest], context: grpc.ServicerContext
     ) -> transfer_pb2.PutManifestResponse:
         upload_id = _opened(request_iterator)
@@ -50,10 +50,10 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         files_total = self._uploads.put_manifest(actor_of(context), upload_id, files)
         return transfer_pb2.PutManifestResponse(files_total=files_total)
 
-    def GetManifest(  # noqa: N802
+    def GetManifest(
         self, request: transfer_pb2.GetManifestRequest, context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.GetManifestResponse]:
-        version, parts = self._reading.manifest(request.ref)
+        version, parts = self._reading.manifest(request.ref, files_only=request.files_only)
         yield transfer_pb2.GetManifestResponse(header=_header(version))
         for part in parts:
             if isinstance(part, FileSummary):
@@ -61,18 +61,16 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             else:
                 yield transfer_pb2.GetManifestResponse(chunks=convert.chunk_list_message(part))
 
-    def DownloadChunks(  # noqa: N802
+    def DownloadChunks(
         self, request: transfer_pb2.DownloadChunksRequest, context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.DownloadChunksResponse]:
         for chunk in self._reading.chunks(request.ref, request.digests):
             yield transfer_pb2.DownloadChunksResponse(chunk=convert.chunk_message(chunk))
 
-    def ReadFile(  # noqa: N802
+    def ReadFile(
         self, request: transfer_pb2.ReadFileRequest, context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.ReadFileResponse]:
-        for raw in self._reading.read_file(
-            request.ref, request.path, request.offset_bytes, request.limit_bytes
-        ):
+        for raw in self._reading.read_file(request.ref, request.path, request.offset_bytes, request.limit_bytes):
             for start in range(0, len(raw), _READ_PIECE_BYTES):
                 yield transfer_pb2.ReadFileResponse(data=raw[start : start + _READ_PIECE_BYTES])
 

@@ -29,7 +29,7 @@ class VersionServicer(versions_pb2_grpc.VersionServiceServicer):
         self._uploads = uploads
         self._versions = versions
 
-    def BeginVersion(  # noqa: N802
+    def BeginVersion(
         self, request: versions_pb2.BeginVersionRequest, context: grpc.ServicerContext
     ) -> versions_pb2.Upload:
         upload = self._uploads.begin(
@@ -37,7 +37,7 @@ class VersionServicer(versions_pb2_grpc.VersionServiceServicer):
         )
         return convert.upload_message(upload, LIMITS)
 
-    def CommitVersion(  # noqa: N802
+    def CommitVersion(
         self, request: versions_pb2.CommitVersionRequest, context: grpc.ServicerContext
     ) -> versions_pb2.Version:
         version = self._uploads.commit(
@@ -49,28 +49,28 @@ class VersionServicer(versions_pb2_grpc.VersionServiceServicer):
         )
         return convert.version_message(version)
 
-    def AbortVersion(  # noqa: N802
+    def AbortVersion(
         self, request: versions_pb2.AbortVersionRequest, context: grpc.ServicerContext
     ) -> versions_pb2.AbortVersionResponse:
         self._uploads.abort(actor_of(context), request.upload_id)
         return versions_pb2.AbortVersionResponse()
 
-    def RenewUpload(  # noqa: N802
+    def RenewUpload(
         self, request: versions_pb2.RenewUploadRequest, context: grpc.ServicerContext
     ) -> versions_pb2.Upload:
         return convert.upload_message(self._uploads.renew(actor_of(context), request.upload_id), LIMITS)
 
-    def GetVersion(  # noqa: N802
+    def GetVersion(
         self, request: versions_pb2.GetVersionRequest, context: grpc.ServicerContext
     ) -> versions_pb2.Version:
         return convert.version_message(self._versions.get(request.ref))
 
-    def ResolveVersion(  # noqa: N802
+    def ResolveVersion(
         self, request: versions_pb2.ResolveVersionRequest, context: grpc.ServicerContext
     ) -> versions_pb2.ResolveVersionResponse:
         return convert.resolved_message(self._versions.resolve(request.ref))
 
-    def ListVersions(  # noqa: N802
+    def ListVersions(
         self, request: versions_pb2.ListVersionsRequest, context: grpc.ServicerContext
     ) -> versions_pb2.ListVersionsResponse:
         versions, token = self._versions.list(

@@ -112,6 +112,4 @@ class CatalogIndex:
     def mark_damaged(self, digest: Digest, pack_id: UUID) -> None:
         """See the port."""
         with self._database.session():
-            self._database.rows(
-                "UPDATE chunk SET damaged = true WHERE digest = %s AND pack_id = %s", (digest, pack_id)
-            )
+            self._database.rows("UPDATE chunk SET damaged = true WHERE digest = %s AND pack_id = %s", (digest, pack_id))

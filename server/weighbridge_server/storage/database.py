@@ -37,6 +37,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
         ``url``: a ``postgresql://`` URL or a libpq conninfo string.
         """
         super().__init__("weighbridge", prefer_psycopg3=True)
+        self._url = url
         self._borrowed = threading.local()
         self._pool = ConnectionPool(
             url,
@@ -83,7 +84,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
             StartupFailed: it cannot be reached, or is too old.
         """
         try:
-            with psycopg.connect(self._pool.conninfo, connect_timeout=10) as connection:
+            with psycopg.connect(self._url, connect_timeout=10) as connection:
                 version = connection.info.server_version // 10_000
         except (psycopg.OperationalError, psycopg.ProgrammingError) as fault:
             raise StartupFailed(

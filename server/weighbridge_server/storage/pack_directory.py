@@ -23,7 +23,6 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from weighbridge.core.chunks import EncodedChunk
-from weighbridge.core.digest import Digest
 from weighbridge_server.storage.pack_format import (
     PackEntry,
     pack_footer,

@@ -44,7 +44,7 @@ PACK_HEADER_BYTES = _PACK_HEADER.size
 RECORD_HEADER_BYTES = _RECORD_HEADER.size + _CRC.size
 
 
-class Damaged(Exception):  # noqa: N818 - a finding, which the store turns into DataLoss with its context
+class Damaged(Exception):
     """Bytes of a pack are not what was written."""
 
 
@@ -97,7 +97,14 @@ def read_record(record: bytes, entry: PackEntry) -> EncodedChunk:
     if crc32c(payload, crc32c(view[: _RECORD_HEADER.size])) != stored_crc:
         raise Damaged(f"the record at offset {entry.offset} does not have its checksum")
     magic, version, codec, raw_bytes, encoded_bytes, digest, base = _RECORD_HEADER.unpack_from(record)
-    expected = (_RECORD_MAGIC, _RECORD_VERSION, entry.codec, entry.raw_bytes, entry.encoded_bytes, entry.digest)
+    expected = (
+        _RECORD_MAGIC,
+        _RECORD_VERSION,
+        entry.codec,
+        entry.raw_bytes,
+        entry.encoded_bytes,
+        entry.digest,
+    )
     if (magic, version, codec, raw_bytes, encoded_bytes, digest) != expected or base != _NO_BASE:
         raise Damaged(f"the record at offset {entry.offset} is another than the catalogue says")
     return EncodedChunk(entry.digest, entry.raw_bytes, entry.codec, bytes(payload))
@@ -106,8 +113,7 @@ def read_record(record: bytes, entry: PackEntry) -> EncodedChunk:
 def pack_footer(entries: Iterable[PackEntry], offset: int) -> bytes:
     """What a pack ends with; ``offset`` is where it begins."""
     packed = [
-        _ENTRY.pack(entry.offset, entry.raw_bytes, entry.encoded_bytes, entry.codec, entry.digest)
-        for entry in entries
+        _ENTRY.pack(entry.offset, entry.raw_bytes, entry.encoded_bytes, entry.codec, entry.digest) for entry in entries
     ]
     body = b"".join(packed)
     return body + _TRAILER.pack(offset, len(packed), crc32c(body), _TRAILER_MAGIC)

@@ -77,7 +77,8 @@ class PackStore:
             place = places.get(digest)
             if place is None:
                 raise ChunkNotFound(
-                    f"chunk {format_digest(digest)} is not stored here", details={"digest": format_digest(digest)}
+                    f"chunk {format_digest(digest)} is not stored here",
+                    details={"digest": format_digest(digest)},
                 )
             yield self._read(place)
 
@@ -127,7 +128,7 @@ class PackStore:
             return
         try:
             self._make_durable(pack)
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - told to every stream that wrote into it
             _log.exception("abandoned pack %s", pack.file.id)
             reason = getattr(fault, "strerror", None) or str(fault)
             pack.fail(StorageFailed(f"the server could not make a pack durable: {reason}. Send its chunks again"))

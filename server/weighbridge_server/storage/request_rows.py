@@ -18,9 +18,7 @@ class RequestRows:
     def get(self, request_id: str) -> RecordedRequest | None:
         """See the port."""
         # Two tries of one call that run at once: the second waits for the first and finds what it left.
-        self._database.rows(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._actor}\n{request_id}",)
-        )
+        self._database.rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._actor}\n{request_id}",))
         row = Request.get_or_none((Request.actor == self._actor) & (Request.request_id == request_id))
         return RecordedRequest(bytes(row.payload), row.result) if row else None
 

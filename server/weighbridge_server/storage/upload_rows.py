@@ -54,9 +54,7 @@ class UploadRows:
         if not rows:
             return None
         model, actor, state, lease, hard, committed_ref, commit_digest = rows[0]
-        return UploadRow(
-            upload_id, model, actor, state, lease, hard, committed_ref or "", bytes(commit_digest or b"")
-        )
+        return UploadRow(upload_id, model, actor, state, lease, hard, committed_ref or "", bytes(commit_digest or b""))
 
     def renew(self, upload_id: str, lease_s: int) -> None:
         """See the port."""

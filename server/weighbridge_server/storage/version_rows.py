@@ -125,13 +125,16 @@ class VersionRows:
 
     def files(self, model: str, number: int) -> list[FileSummary]:
         """See the port."""
-        rows = self._database.rows(f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} ORDER BY f.path", (model, number))
+        rows = self._database.rows(
+            f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} ORDER BY f.path", (model, number)
+        )
         return [_summary(row) for row in rows]
 
     def file(self, model: str, number: int, path: str) -> FileSummary | None:
         """See the port."""
         rows = self._database.rows(
-            f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} AND f.path = %s", (model, number, path)
+            f"SELECT f.path, c.size_bytes, c.root, c.chunks_total {_FILES} AND f.path = %s",
+            (model, number, path),
         )
         return _summary(rows[0]) if rows else None
 
@@ -202,7 +205,19 @@ class VersionRows:
         return [values.MetricSummary(name, latest, step, points) for name, latest, step, points in rows]
 
     def _value(self, row: tuple[Any, ...], *, whole: bool) -> values.Version:
-        _, model, number, manifest, stage, creator, created, files_total, bytes_total, chunks_total, record = row
+        (
+            _,
+            model,
+            number,
+            manifest,
+            stage,
+            creator,
+            created,
+            files_total,
+            bytes_total,
+            chunks_total,
+            record,
+        ) = row
         return values.Version(
             model=model,
             version=number,

@@ -1,0 +1,40 @@
+"""``serve``: the one verb that needs the server's parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from weighbridge.cli.options import global_options
+from weighbridge.core.errors import StartupFailed
+
+
+@click.command()
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one.")
+@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="The data directory.")
+@click.option("--database", metavar="URL", help="Your own PostgreSQL in place of the embedded one.")
+@click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
+@global_options
+def serve(listen: str | None, data: Path | None, database: str | None, config: Path | None) -> None:
+    """Run a server until SIGTERM or Ctrl-C.
+
+    Prints one line, ready HOST:PORT, once calls succeed. Every setting is a flag, an environment variable
+    (WEIGHBRIDGE_LISTEN, WEIGHBRIDGE_DATA, …) or a key of the TOML file, in that order of precedence.
+
+    \b
+    Examples:
+      weighbridge serve
+      weighbridge serve --listen 0.0.0.0:8420 --data /srv/weighbridge
+      weighbridge serve --database postgresql://weighbridge@db.example/weighbridge
+    """
+    try:
+        from weighbridge_server import serve as runner
+        from weighbridge_server import settings
+    except ModuleNotFoundError as fault:
+        raise StartupFailed(
+            f"the server's parts are not installed ({fault.name} is missing): pip install 'weighbridge[server]'"
+        ) from fault
+    given = {"listen": listen, "data": data, "database": database}
+    flags = {name: value for name, value in given.items() if value is not None}
+    runner.serve(settings.load(flags, config), lambda address: click.echo(f"ready {address}"))
