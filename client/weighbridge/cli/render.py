@@ -80,16 +80,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
     console().print(table)
 
 
-def print_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
-    """A title and lines of name and value under it."""
+def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
+    """A title, and lines of name and value under it."""
     out = console()
     out.print(Text(title, style="bold"), soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(overflow="fold")
+    width = max((len(name) for name, _ in facts), default=0)
     for name, value in facts:
-        table.add_row(f"  {name}", Text(value))
-    out.print(table)
+        out.print(Text.assemble("  ", (name.ljust(width), "cyan"), "  ", value), soft_wrap=True)
 
 
 def size(size_bytes: float) -> str:
