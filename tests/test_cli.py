@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import WEIGHBRIDGE, RunCli, RunningServer
 
 NewModel = Callable[[], str]
@@ -62,9 +63,7 @@ def test_every_flag_of_push_is_stored(run_cli: RunCli, new_model: NewModel, weig
         assert expected in text
 
 
-def test_pull_resolve_and_verify_in_json(
-    run_cli: RunCli, new_model: NewModel, weights: Path, tmp_path: Path
-) -> None:
+def test_pull_resolve_and_verify_in_json(run_cli: RunCli, new_model: NewModel, weights: Path, tmp_path: Path) -> None:
     model = new_model()
     pushed = run_cli("push", model, weights, "--json").json
     resolved = run_cli("--json", "resolve", model).json

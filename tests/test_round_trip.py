@@ -134,9 +134,7 @@ def test_files_can_be_added_while_the_block_goes_on(
     assert {file.path for file in client.files(stored.ref)} == {*contents(folder), "optimizer.bin"}
 
 
-def test_a_parent_is_pinned_to_what_it_stood_for(
-    client: wb.Client, new_model: Callable[[], str], folder: Path
-) -> None:
+def test_a_parent_is_pinned_to_what_it_stood_for(client: wb.Client, new_model: Callable[[], str], folder: Path) -> None:
     base = client.push(new_model(), folder / "config.json").version
     child = client.push(new_model(), folder, parent=base.model).version
     client.push(base.model, folder / "empty.bin")

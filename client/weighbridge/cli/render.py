@@ -61,13 +61,18 @@ def print_error(error: WeighbridgeError, *, as_json: bool) -> None:
         )
         return
     out = console(stderr=True)
-    line = Text.assemble(("error: ", "bold red"), (f"{error.reason}: ", "bold"), error.message)
+    line = Text.assemble(("error: ", "bold red"), (f"{error.reason}: ", "bold"), _one_line(error.message))
     out.print(line, soft_wrap=True)
     for violation in error.violations:
-        out.print(Text.assemble("  ", (violation.path, "cyan"), ": ", violation.message), soft_wrap=True)
+        out.print(Text.assemble("  ", (violation.path, "cyan"), ": ", _one_line(violation.message)), soft_wrap=True)
     left_out = error.details.get("violations_left_out")
     if left_out:
         out.print(f"  … and {left_out} more")
+
+
+def _one_line(text: str) -> str:
+    """What others said (a database, an operating system) may have line breaks; an error is one line."""
+    return " ".join(text.split())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:

@@ -23,8 +23,9 @@ def check_paths(paths: Iterable[str]) -> None:
             "Pack small files together, or push them as versions of several models",
             details={"limit": str(FILES_PER_VERSION), "actual": str(len(listed))},
         )
-    violations = [Violation(path, wrong) for path in listed if (wrong := _what_is_wrong(path))]
-    violations += _collisions(listed)
+    wrong = {path: what for path in listed if (what := _what_is_wrong(path))}
+    violations = [Violation(path, what) for path, what in wrong.items()]
+    violations += _collisions([path for path in listed if path not in wrong])
     if violations:
         raise InvalidPath(f"{len(violations)} of the paths cannot be held by a version", violations=violations)
 
@@ -58,14 +59,18 @@ def _collisions(paths: list[str]) -> list[Violation]:
         else:
             seen[key] = path
     for path in paths:
-        parent = path
+        parent = _fold(path)
         while "/" in parent:
             parent = parent.rpartition("/")[0]
-            if (holder := seen.get(_fold(parent))) is not None:
+            if (holder := seen.get(parent)) is not None:
                 violations.append(Violation(path, f"needs a folder where {holder!r} is a file"))
                 break
     return violations
 
 
 def _fold(path: str) -> str:
-    return unicodedata.normalize("NFC", path).casefold()
+    """Equal for paths that match by canonical caseless matching (Unicode, definition D145).
+
+    Normalized on both sides of the folding, which takes some letters apart: ``ΐ`` and ``Ϊ́`` are one.
+    """
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())

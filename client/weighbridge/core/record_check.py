@@ -28,11 +28,13 @@ def check_record(record: Record) -> None:
         violations += _name(f"{at}.name", dataset.name)
         for field in ("version", "digest", "uri", "role"):
             violations += _text(f"{at}.{field}", getattr(dataset, field))
+    for place, parent in enumerate(record.parents):
+        violations += _text(f"parents[{place}].ref", parent.ref)
     _refuse("the record", violations)
 
 
 def check_metrics(points: Sequence[MetricPoint]) -> None:
-    """Checks the names of metric points; any value is kept, NaN and infinities too.
+    """Checks the names and steps of metric points; any value is kept, NaN and infinities too.
 
     Raises:
         InvalidRequest: with one violation for each thing that is wrong.
@@ -40,6 +42,11 @@ def check_metrics(points: Sequence[MetricPoint]) -> None:
     violations: list[Violation] = []
     for name in dict.fromkeys(point.name for point in points):
         violations += _name(f"metrics.{name}", name)
+    violations += [
+        Violation(f"metrics.{point.name}", f"has step {point.step}, which 64 bits do not hold")
+        for point in points
+        if not -(2**63) <= point.step < 2**63
+    ]
     _refuse("the metrics", violations)
 
 
@@ -63,14 +70,19 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
 
 
 def _name(path: str, name: str) -> Iterator[Violation]:
+    yield from _text(path, name)
+    if not isinstance(name, str):
+        return
     if not name:
         yield Violation(path, "has an empty name")
-    yield from _text(path, name)
     if len(name.encode(errors="replace")) > _NAME_BYTES:
         yield Violation(path[:80], f"has a name of more than {_NAME_BYTES} bytes")
 
 
 def _text(path: str, text: str) -> Iterator[Violation]:
+    if not isinstance(text, str):  # callers without a type checker
+        yield Violation(path, f"is a {type(text).__name__}, not text")
+        return
     if "\0" in text:
         yield Violation(path, "contains a NUL character")
     try:

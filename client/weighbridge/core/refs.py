@@ -14,6 +14,8 @@ from weighbridge.core.errors import InvalidName, InvalidReference, Violation
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SEGMENTS = ("project", "task", "architecture")
+_NAME_CHARS = 255
+"""More than three segments can have: a name beyond it is refused as a whole, not segment by segment."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _FORMS = "a reference is name, name:7, name@alias or name#b3:<64 hex digits>"
@@ -49,6 +51,11 @@ def check_model_name(name: str) -> str:
     Raises:
         InvalidName: it does not; one violation for each segment that is wrong.
     """
+    if len(name) > _NAME_CHARS:
+        raise InvalidName(
+            f"a model name has at most {_NAME_CHARS} characters; this one has {len(name)}",
+            violations=[Violation("name", f"is longer than {_NAME_CHARS} characters")],
+        )
     segments = name.split(".")
     violations = []
     if len(segments) != len(_SEGMENTS):

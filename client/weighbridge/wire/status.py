@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -13,6 +13,14 @@ from weighbridge.core import errors
 from weighbridge.core.limits import STATUS_DETAILS_BYTES
 
 DOMAIN = "weighbridge"
+
+_MESSAGE_HEADER_BYTES = 1536
+_METADATA_BYTES = 1024
+_TEXT_BYTES = 512
+_FIELDS_BYTES = 16
+"""At least what protobuf adds around two texts of 512 bytes in a message of their own."""
+_ENVELOPES_BYTES = 192
+"""At least what the ``Any`` around each detail adds, with its type's name, and the count of what is left out."""
 
 _BY_CODE: dict[grpc.StatusCode, type[errors.WeighbridgeError]] = {
     grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
@@ -26,36 +34,71 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.WeighbridgeError]] = {
 
 
 def to_status(error: errors.WeighbridgeError) -> status_pb2.Status:
-    """The status of an error: its code, message and details, the details within 4 KiB."""
-    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=error.message[:STATUS_DETAILS_BYTES])
+    """The status of an error: its code, message and details, 4 KiB in all."""
+    status = status_pb2.Status(code=code_pb2.Code.Value(error.code), message=_header_text(error.message))
     if error.retry_after_s is not None:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
         status.details.add().Pack(retry)
-    metadata = {key: value[:512] for key, value in error.details.items()}
-    fitting = _fitting(error.violations)
-    if len(fitting) < len(error.violations):
-        metadata["violations_left_out"] = str(len(error.violations) - len(fitting))
-    if fitting:
-        bad = error_details_pb2.BadRequest()
-        for violation in fitting:
-            bad.field_violations.add(field=violation.path, description=violation.message)
+    info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=_metadata(error.details))
+    room = STATUS_DETAILS_BYTES - status.ByteSize() - info.ByteSize() - _ENVELOPES_BYTES
+    bad, left_out = _violations(error.violations, room)
+    if left_out:
+        info.metadata["violations_left_out"] = str(left_out)
+    if bad.field_violations:
         status.details.add().Pack(bad)
-    info = error_details_pb2.ErrorInfo(domain=DOMAIN, reason=error.reason, metadata=metadata)
     status.details.add().Pack(info)
     return status
 
 
-def _fitting(violations: Sequence[errors.Violation]) -> list[errors.Violation]:
-    """As many as leave room for the rest of the details."""
-    room = STATUS_DETAILS_BYTES - 1024
-    fitting = []
-    for violation in violations:
-        room -= len(violation.path.encode(errors="replace")) + len(violation.message.encode(errors="replace")) + 8
+def _header_text(message: str) -> str:
+    """As much of a message as gRPC can carry.
+
+    The message travels twice: within the status, and percent-encoded in a header of its own, where a byte
+    of any script but ASCII takes three. Peers cap all headers together at 8 KiB.
+    """
+    room = _MESSAGE_HEADER_BYTES
+    text = _valid(message[:_MESSAGE_HEADER_BYTES])
+    for place, char in enumerate(text):
+        room -= sum(1 if 0x20 <= byte <= 0x7E and byte != ord("%") else 3 for byte in char.encode())
+        if room < 0:
+            return text[:place]
+    return text
+
+
+def _metadata(details: Mapping[str, str]) -> dict[str, str]:
+    """The facts of an error, each cut to 512 bytes, as many as fit."""
+    room = _METADATA_BYTES
+    metadata: dict[str, str] = {}
+    for key, value in details.items():
+        text = _clipped(str(value))
+        room -= len(key.encode()) + len(text.encode()) + _FIELDS_BYTES
         if room < 0:
             break
-        fitting.append(violation)
-    return fitting
+        metadata[key] = text
+    return metadata
+
+
+def _violations(violations: Sequence[errors.Violation], room: int) -> tuple[error_details_pb2.BadRequest, int]:
+    """The violations that fit, and how many do not."""
+    bad = error_details_pb2.BadRequest()
+    for place, violation in enumerate(violations):
+        field, description = _clipped(violation.path), _clipped(violation.message)
+        room -= len(field.encode()) + len(description.encode()) + _FIELDS_BYTES
+        if room < 0:
+            return bad, len(violations) - place
+        bad.field_violations.add(field=field, description=description)
+    return bad, 0
+
+
+def _clipped(text: str) -> str:
+    """The text as far as 512 bytes of UTF-8."""
+    return _valid(text[:_TEXT_BYTES]).encode()[:_TEXT_BYTES].decode(errors="ignore")
+
+
+def _valid(text: str) -> str:
+    """The text with what UTF-8 cannot carry (halves of surrogate pairs, from file names) escaped."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def from_rpc_error(fault: grpc.RpcError, address: str) -> errors.WeighbridgeError:
@@ -64,14 +107,13 @@ def from_rpc_error(fault: grpc.RpcError, address: str) -> errors.WeighbridgeErro
         return errors.Unavailable(f"the call to {address} failed: {fault}")
     try:
         status = rpc_status.from_call(fault)
-    except (ValueError, DecodeError):
-        status = None
-    if status is not None:
-        info, violations, retry_after_s = _details(status)
-        if info is not None and info.domain == DOMAIN:
-            cls = errors.BY_REASON.get(info.reason) or _BY_CODE.get(fault.code(), errors.InternalError)
-            metadata = dict(info.metadata)
-            return cls(status.message, violations=violations, details=metadata, retry_after_s=retry_after_s)
+        info, violations, retry_after_s = _details(status or status_pb2.Status())
+    except (ValueError, DecodeError):  # something on the way made or changed it
+        return _without_details(fault, address)
+    if status is not None and info is not None and info.domain == DOMAIN:
+        cls = errors.BY_REASON.get(info.reason) or _BY_CODE.get(fault.code(), errors.InternalError)
+        metadata = dict(info.metadata)
+        return cls(status.message, violations=violations, details=metadata, retry_after_s=retry_after_s)
     return _without_details(fault, address)
 
 

@@ -134,11 +134,16 @@ def read_pack_index(pack: bytes | memoryview) -> tuple[UUID, list[PackEntry]]:
     footer, count, stored_crc, end = _TRAILER.unpack_from(pack, size - _TRAILER.size)
     if end != _TRAILER_MAGIC:
         raise Damaged("it does not end as a sealed pack")
+    if footer < PACK_HEADER_BYTES or footer + count * _ENTRY.size + _TRAILER.size != size:
+        raise Damaged("its footer is not where its trailer says")
     body = bytes(pack[footer : size - _TRAILER.size])
-    if len(body) != count * _ENTRY.size or crc32c(body) != stored_crc:
+    if crc32c(body) != stored_crc:
         raise Damaged("its footer does not have its checksum")
-    entries = [
-        PackEntry(digest, offset, raw_bytes, encoded_bytes, Codec(codec))
-        for offset, raw_bytes, encoded_bytes, codec, digest in _ENTRY.iter_unpack(body)
-    ]
+    try:
+        entries = [
+            PackEntry(digest, offset, raw_bytes, encoded_bytes, Codec(codec))
+            for offset, raw_bytes, encoded_bytes, codec, digest in _ENTRY.iter_unpack(body)
+        ]
+    except ValueError as fault:
+        raise Damaged(f"it was written by a later release: {fault}") from fault
     return UUID(bytes=pack_id), entries
