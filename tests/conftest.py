@@ -172,7 +172,7 @@ def run_cli(server: RunningServer) -> RunCli:
     def run(*arguments: str | os.PathLike[str], address: str | None = None, cwd: Path | None = None) -> Ran:
         environment = {**os.environ, "WEIGHBRIDGE_SERVER": address or server.address, "COLUMNS": "200"}
         done = subprocess.run(
-            [*WEIGHBRIDGE, *map(os.fspath, arguments)],
+            [*WEIGHBRIDGE, *(os.fspath(argument) for argument in arguments)],
             capture_output=True,
             text=True,
             timeout=120,

@@ -119,7 +119,7 @@ def test_the_rules_of_the_protos_are_kept_at_the_edge(curl: Callable[..., Any]) 
 
 def test_health_says_serving(server: RunningServer) -> None:
     with grpc.insecure_channel(server.address) as channel:
-        health = health_pb2_grpc.HealthStub(channel)
+        health: Any = health_pb2_grpc.HealthStub(channel)
         for service in ("", "weighbridge.v1.TransferService"):
             answer = health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -156,7 +156,7 @@ def test_a_durable_ack_comes_without_half_closing(server: RunningServer, new_mod
         upload_id = versions.BeginVersion(versions_pb2.BeginVersionRequest(model=model)).upload_id
         raw = os.urandom(1000)
         chunk = transfer_pb2.Chunk(digest=chunk_digest(raw), raw_bytes=1000, codec=transfer_pb2.CODEC_RAW, payload=raw)
-        said: list[str] = []
+        said: list[str | None] = []
 
         def messages() -> Any:
             yield transfer_pb2.UploadChunksRequest(open=transfer_pb2.OpenUpload(upload_id=upload_id))

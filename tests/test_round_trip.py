@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy
 import pytest
-from conftest import RunningServer
 from safetensors.numpy import save_file
 
 import weighbridge as wb
+from conftest import RunningServer
 from weighbridge.core.limits import CHUNK_BYTES
 
 

@@ -1,0 +1,54 @@
+"""What ``import weighbridge`` offers, pinned: a name that comes or goes is a decision, made here."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import weighbridge as wb
+from weighbridge.core import errors
+
+NAMES = """
+    Client Dataset FileSummary MetricPoint MetricSummary Model Parent Progress Pulled Pushed Record Relation
+    Resolved Scalar Stage Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
+""".split()
+ERRORS = """
+    AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
+    DestinationUnwritable FileNotInVersion InternalError InvalidName InvalidPath InvalidReference InvalidRequest
+    JournalBroken LimitExceeded ManifestMismatch ModelExists ModelNotFound Overloaded RequestIdReused SourceChanged
+    SourceUnreadable StartupFailed StorageFailed Unavailable Unimplemented UploadEnded UploadNotFound UsageError
+    VersionNotFound
+""".split()
+
+
+def test_the_exported_names_are_these() -> None:
+    assert sorted(wb.__all__) == sorted(NAMES + ERRORS)
+    assert all(hasattr(wb, name) for name in wb.__all__)
+
+
+def test_every_error_is_exported() -> None:
+    assert {cls.__name__ for cls in errors.BY_REASON.values()} == set(ERRORS)
+
+
+def test_the_client_does_not_import_the_server() -> None:
+    script = "import sys, weighbridge, weighbridge.cli.main; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not [
+        name for name in loaded if name.split(".")[0] in {"weighbridge_server", "peewee", "psycopg", "pydantic"}
+    ]
+
+
+def test_the_core_imports_neither_grpc_nor_protobuf() -> None:
+    """Read from its source: importing it loads the package, whose client does import grpc."""
+    forbidden = ("grpc", "google", "peewee", "psycopg", "weighbridge_server", "weighbridge.v1", "weighbridge.wire")
+    sources = list(Path(errors.__file__).parent.rglob("*.py"))
+    assert len(sources) > 10
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            modules += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in modules if f"{name}.".startswith(tuple(f"{bad}." for bad in forbidden))], (
+                source
+            )

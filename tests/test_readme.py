@@ -1,0 +1,119 @@
+"""The README is true: its commands run, and print what it says they print."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import RunningServer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+ADDRESS = "127.0.0.1:8420"
+
+# grpcurl is not a package of any registry that setup uses; `buf curl` speaks the same protocol.
+GRPCURL = """#!/usr/bin/env bash
+set -euo pipefail
+[ "$1" = -plaintext ]; shift
+data='{}'; if [ "$1" = -d ]; then data=$2; shift 2; fi
+case "$2" in
+  list) exec buf curl --protocol grpc --http2-prior-knowledge --list-services "http://$1" ;;
+  describe) exec python -c '
+import sys, grpc
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+pool = DescriptorPool(ProtoReflectionDescriptorDatabase(grpc.insecure_channel(sys.argv[1])))
+print([method.name for method in pool.FindServiceByName(sys.argv[2]).methods])' "$1" "$3" ;;
+  *) exec buf curl --protocol grpc --http2-prior-knowledge --data "$data" "http://$1/$2" ;;
+esac
+"""
+
+
+@dataclass
+class Step:
+    """A command of the README and what it prints."""
+
+    command: str
+    output: str
+
+
+def steps() -> Iterator[Step]:
+    """Every command of the README's console blocks, in order."""
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield Step(command, output)
+
+
+def pattern(output: str) -> re.Pattern[str]:
+    """What is printed, where … stands for anything."""
+    return re.compile(re.escape(output).replace("…", ".*?"), re.DOTALL)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """The folder that a newcomer types in, with a checkpoint to push."""
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_model.py", tmp_path / "checkpoint"], check=True)
+    shim = tmp_path / "bin" / "grpcurl"
+    shim.parent.mkdir()
+    shim.write_text(GRPCURL)
+    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+    return tmp_path
+
+
+def test_every_command_prints_what_the_readme_says(own_server: RunningServer, workplace: Path) -> None:
+    environment = {
+        **os.environ,
+        "PATH": f"{workplace / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "WEIGHBRIDGE_SERVER": own_server.address,
+        "BUF_CACHE_DIR": str(workplace / "buf"),
+    }
+    ran = 0
+    for step in steps():
+        if step.command.startswith("weighbridge serve"):
+            assert step.output == f"ready {ADDRESS}\n"  # what own_server did, on a port of its own
+            continue
+        done = subprocess.run(
+            step.command.replace(ADDRESS, own_server.address),
+            shell=True,
+            cwd=workplace,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        printed = done.stdout.replace(own_server.address, ADDRESS)
+        assert pattern(step.output).fullmatch(printed), (
+            f"$ {step.command}\n{printed}\n--- the README says:\n{step.output}"
+        )
+        ran += 1
+    assert ran > 15
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        done = subprocess.run(
+            [sys.executable, "-c", example], cwd=workplace, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "fraud.tabular.transformer:3\n"
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    from weighbridge_server.settings import Settings
+
+    table = README[README.index("| setting |") :]
+    for name in Settings.model_fields:
+        assert f"| `{name}` |" in table
+
+
+def test_the_files_it_names_are_there() -> None:
+    named = re.findall(r"`((?:client|server|scripts|protos)/[\w/.]*)`", README)
+    assert named
+    for path in named:
+        assert (ROOT / path).exists(), path
