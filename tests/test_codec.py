@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -73,10 +74,8 @@ def test_no_changed_payload_gives_other_bytes(raw: bytes, data: st.DataObject) -
     chunk = encode_chunk(raw, chunk_digest(raw))
     changed = bytearray(chunk.payload)
     changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
-    try:  # a bit that the format leaves free may change; the bytes may not
+    with suppress(ChunkMismatch):  # a bit that the format leaves free may change; the bytes may not
         assert open_chunk(replace(chunk, payload=bytes(changed))) == raw
-    except ChunkMismatch:
-        pass
 
 
 @given(st.binary(min_size=300, max_size=2000), st.integers(1, 10_000))

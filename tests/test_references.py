@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.core.errors import InvalidName, InvalidReference, WeighbridgeError
+from weighbridge.core.errors import InvalidName, InvalidReference
 from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
 
 LETTERS = string.ascii_lowercase + string.digits
@@ -31,10 +31,9 @@ def test_a_reference_is_read_as_it_is_written(ref: Ref) -> None:
 def test_any_text_is_a_reference_written_in_the_one_way_or_refused(text: str) -> None:
     try:
         ref = parse_ref(text)
-    except WeighbridgeError as refusal:
-        assert isinstance(refusal, InvalidName | InvalidReference)
-    else:
-        assert str(ref) == text
+    except (InvalidName, InvalidReference):
+        return
+    assert str(ref) == text
 
 
 @given(NAMES, st.integers(1, 10**6))

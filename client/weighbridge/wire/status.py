@@ -15,12 +15,13 @@ from weighbridge.core.limits import STATUS_DETAILS_BYTES
 DOMAIN = "weighbridge"
 
 _MESSAGE_HEADER_BYTES = 1536
+"""Most that a message may take, percent-encoded."""
 _METADATA_BYTES = 1024
+"""Most that the facts of an error may take together."""
 _TEXT_BYTES = 512
-_FIELDS_BYTES = 16
-"""At least what protobuf adds around two texts of 512 bytes in a message of their own."""
+"""Most of one fact, field path or description."""
 _ENVELOPES_BYTES = 192
-"""At least what the ``Any`` around each detail adds, with its type's name, and the count of what is left out."""
+"""At least what is around a status's details, and the count of violations left out."""
 
 _BY_CODE: dict[grpc.StatusCode, type[errors.WeighbridgeError]] = {
     grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
@@ -72,7 +73,7 @@ def _metadata(details: Mapping[str, str]) -> dict[str, str]:
     metadata: dict[str, str] = {}
     for key, value in details.items():
         text = _clipped(str(value))
-        room -= len(key.encode()) + len(text.encode()) + _FIELDS_BYTES
+        room -= len(key.encode()) + len(text.encode()) + 16  # more than protobuf puts around them
         if room < 0:
             break
         metadata[key] = text
@@ -83,11 +84,10 @@ def _violations(violations: Sequence[errors.Violation], room: int) -> tuple[erro
     """The violations that fit, and how many do not."""
     bad = error_details_pb2.BadRequest()
     for place, violation in enumerate(violations):
-        field, description = _clipped(violation.path), _clipped(violation.message)
-        room -= len(field.encode()) + len(description.encode()) + _FIELDS_BYTES
-        if room < 0:
+        bad.field_violations.add(field=_clipped(violation.path), description=_clipped(violation.message))
+        if bad.ByteSize() > room:
+            del bad.field_violations[-1]
             return bad, len(violations) - place
-        bad.field_violations.add(field=field, description=description)
     return bad, 0
 
 
