@@ -77,7 +77,7 @@ def enum_comments() -> dict[str, str]:
 def header_bytes(status: status_pb2.Status) -> int:
     """The size of the headers that carry a status, percent-encoded and in base64."""
     message = sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in status.message.encode())
-    return int(message + (status.ByteSize() + 2) // 3 * 4 + 256
+    return int(message + (status.ByteSize() + 2) // 3 * 4 + 256)
 
 
 def test_each_reason_is_one_class_and_one_value_of_the_protocol() -> None:

@@ -51,7 +51,7 @@ def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: Runnin
             if self.done > 100_000_000 and own_server.process is not None:
                 own_server.kill()
 
-    with own_server.connect() as client, pytest.raises(wb.WeighbridgeError):
+    with wb.connect(own_server.address, retry_limit_s=0.5) as client, pytest.raises(wb.Unavailable):
         client.push("a.b.c", weights, progress=KillHalfWay())
     own_server.start()
     with own_server.connect() as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
 from weighbridge.wire import convert
-from weighbridge.wire.connection import Connection
+from weighbridge.wire.connection import RETRY_LIMIT_S, Connection
 
 DEFAULT_SERVER = "127.0.0.1:8420"
 _PAGE_SIZE = 500
@@ -27,12 +28,16 @@ PathLike = str | os.PathLike[str]
 Parents = str | Sequence[str | Parent] | None
 
 
-def connect(server: str | None = None, *, token: str | None = None) -> Client:
+def connect(
+    server: str | None = None, *, token: str | None = None, retry_limit_s: float = RETRY_LIMIT_S
+) -> Client:
     """A client of the server at ``HOST:PORT``. Nothing is sent before the first call.
 
     Args:
         server: by default ``WEIGHBRIDGE_SERVER``, or ``127.0.0.1:8420``.
         token: by default ``WEIGHBRIDGE_TOKEN``, or none.
+        retry_limit_s: how long work that stands still, because a server that was there cannot be reached, is
+            tried again before its error is raised. What moves again has the whole time anew.
 
     Raises:
         UsageError: ``server`` is not of the form ``HOST:PORT``.
@@ -41,7 +46,8 @@ def connect(server: str | None = None, *, token: str | None = None) -> Client:
     host, colon, port = address.rpartition(":")
     if not colon or not host or "/" in host or not port.isdecimal():
         raise UsageError(f"{address!r} is not HOST:PORT, such as {DEFAULT_SERVER} (see --server, WEIGHBRIDGE_SERVER)")
-    return Client(Connection(address, token or os.environ.get("WEIGHBRIDGE_TOKEN")))
+    token = token or os.environ.get("WEIGHBRIDGE_TOKEN")
+    return Client(Connection(address, token, retry_limit_s=retry_limit_s))
 
 
 class Client:
@@ -80,7 +86,9 @@ class Client:
         Raises:
             InvalidName, InvalidRequest, ModelExists.
         """
-        request = models_pb2.CreateModelRequest(name=name, owner=owner, description=description)
+        request = models_pb2.CreateModelRequest(
+            request_id=uuid.uuid4().hex, name=name, owner=owner, description=description
+        )
         return convert.model_value(self._connection.call(self._connection.models.CreateModel, request))
 
     def model(self, name: str) -> Model:

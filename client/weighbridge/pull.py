@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.codec import open_chunk
-from weighbridge.core.digest import Digest, format_digest, parse_digest
-from weighbridge.core.errors import ChunkMismatch, DataLoss, ManifestMismatch
+from weighbridge.core.digest import Digest, chunk_digest, format_digest, parse_digest
+from weighbridge.core.errors import ChunkMismatch, DataLoss, ManifestMismatch, WeighbridgeError
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.store import ChunkStore
@@ -23,6 +23,7 @@ from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import file_stream
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.remote_store import RemoteStore
+from weighbridge.wire.retry import Patience
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,13 @@ def pull_version(connection: Connection, ref: str, folder: Path, progress: Progr
         InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
     """
     began = time.monotonic()
-    manifest = fetch_manifest(connection, ref)
+    manifest = _patiently(lambda: fetch_manifest(connection, ref), connection.patience())
+    patience = connection.patience()
     progress.begin(len(manifest.files), sum(file.size_bytes for file in manifest.files))
     counts = _Counts()
-    with Destination(folder) as destination:
-        destination.expect(manifest.files)
-        _fill(destination, manifest, RemoteStore(connection, ref=manifest.ref), counts, progress)
+    with Destination(folder, manifest.digest) as destination:
+        lacking = _lacking(destination, manifest, progress)
+        _fill(destination, manifest, lacking, RemoteStore(connection, ref=manifest.ref), patience, counts, progress)
         destination.publish()
     with contextlib.suppress(OSError):  # without a receipt, verify asks the server
         save_receipt(folder, Receipt(manifest.ref, manifest.digest, manifest.files))
@@ -118,21 +120,58 @@ def _parts(responses: Iterator[transfer_pb2.GetManifestResponse]) -> Iterator[fi
         yield response.file if response.WhichOneof("message") == "file" else response.chunks
 
 
-def _fill(destination: Destination, manifest: Manifest, store: ChunkStore, counts: _Counts, progress: Progress) -> None:
-    """Writes every chunk to every place where it belongs; each comes over the wire once."""
-    places: dict[Digest, list[tuple[int, int]]] = defaultdict(list)
+Places = dict[Digest, list[tuple[int, int]]]
+"""Where each chunk goes: numbers of files, and offsets in them."""
+
+
+def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -> Places:
+    """What has to come over the wire: all but what an earlier pull left and is right when hashed again."""
+    begun = destination.expect(manifest.files)
+    places: Places = defaultdict(list)
     for index, file in enumerate(manifest.files):
         offset = 0
+        found = destination.read(index) if index in begun else iter(())
         for ref in file.chunks:
-            places[ref.digest].append((index, offset))
+            raw = next(found, None)
+            if raw is not None and chunk_digest(raw) == ref.digest:
+                progress.advance(ref.raw_bytes, 0)
+            else:
+                places[ref.digest].append((index, offset))
             offset += ref.raw_bytes
-    for chunk in store.get(list(places)):
-        raw = _verified(chunk, manifest)
-        counts.chunks_received += 1
-        counts.bytes_received += len(chunk.payload)
-        for index, offset in places[chunk.digest]:
-            destination.write(index, offset, raw)
-        progress.advance(len(raw) * len(places[chunk.digest]), len(chunk.payload))
+    return places
+
+
+def _fill(
+    destination: Destination,
+    manifest: Manifest,
+    lacking: Places,
+    store: ChunkStore,
+    patience: Patience,
+    counts: _Counts,
+    progress: Progress,
+) -> None:
+    """Writes every lacking chunk to every place where it belongs; each comes over the wire once."""
+    while lacking:
+        try:
+            for chunk in store.get(list(lacking)):
+                raw = _verified(chunk, manifest)
+                counts.chunks_received += 1
+                counts.bytes_received += len(chunk.payload)
+                places = lacking.pop(chunk.digest)
+                for index, offset in places:
+                    destination.write(index, offset, raw)
+                progress.advance(len(raw) * len(places), len(chunk.payload))
+                patience.renew()
+        except WeighbridgeError as error:
+            patience.pause_after(error)
+
+
+def _patiently(make: Callable[[], Manifest], patience: Patience) -> Manifest:
+    while True:
+        try:
+            return make()
+        except WeighbridgeError as error:
+            patience.pause_after(error)
 
 
 def _verified(chunk: EncodedChunk, manifest: Manifest) -> bytes:

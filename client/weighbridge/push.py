@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -10,10 +10,12 @@ from weighbridge.core.chunking import Span, cut
 from weighbridge.core.chunks import ChunkRef, EncodedChunk
 from weighbridge.core.codec import encode_chunk
 from weighbridge.core.digest import Digest, chunk_digest
+from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.core.store import ChunkStore
 from weighbridge.progress import Progress
 from weighbridge.source import Source, SourceReader
+from weighbridge.wire.retry import Patience
 
 _WINDOW = 16
 """Chunks that are read and hashed before the store is asked for all of them at once: 32 MiB in memory."""
@@ -25,68 +27,90 @@ class PushCounts:
 
     bytes_total: int = 0
     bytes_sent: int = 0
-    """Encoded payload."""
+    """Encoded payload, what had to be sent twice counted twice."""
     chunks_total: int = 0
     chunks_sent: int = 0
 
 
 @dataclass
+class _File:
+    """A file on its way in, and its chunks as far as they are known."""
+
+    source: Source
+    chunks: list[ChunkRef] = field(default_factory=list)
+
+
 class FileUpload:
     """Brings files into a store; one thread at a time."""
 
-    store: ChunkStore
-    progress: Progress
-    counts: PushCounts = field(default_factory=PushCounts)
-    _settled: set[Digest] = field(default_factory=set)
-    """Chunks that the store has or is being sent: asked for once, sent once."""
+    def __init__(self, store: ChunkStore, progress: Progress, patience: Callable[[], Patience]) -> None:
+        self.counts = PushCounts()
+        self._store = store
+        self._progress = progress
+        self._patience = patience
+        self._settled: set[Digest] = set()
+        """Chunks that the store has, or was asked for in the try that runs: asked for once, sent once."""
 
     def add(self, sources: Sequence[Source]) -> list[FileManifest]:
         """Stores every chunk of these files durably and returns the files' chunk lists.
+
+        When the store cannot be reached for a while, it goes on with what is not durable by then: the
+        store is asked again, and what it lacks is read from the file again.
 
         Raises:
             SourceChanged, SourceUnreadable: a file is not what it was when it was scanned.
             WeighbridgeError: the store failed. Nothing of it is visible; the same call can be made again.
         """
-        self.progress.begin(len(sources), sum(source.size_bytes for source in sources))
-        files: list[FileManifest] = []
-        settled_before = set(self._settled)
-        try:
-            for _ in self.store.put(self._chunks_of(sources, files)):
-                pass  # the iteration ends when everything is durable
-        except BaseException:
-            self._settled = settled_before
-            raise
-        return files
+        self._progress.begin(len(sources), sum(source.size_bytes for source in sources))
+        files = [_File(source) for source in sources]
+        durable = frozenset(self._settled)
+        patience = self._patience()
+        while True:
+            try:
+                for _ in self._store.put(self._chunks_of(files)):
+                    patience.renew()
+                break  # the iteration ended: everything is durable
+            except WeighbridgeError as error:
+                self._settled = set(durable)
+                patience.pause_after(error)
+            except BaseException:
+                self._settled = set(durable)
+                raise
+        self.counts.bytes_total += sum(source.size_bytes for source in sources)
+        self.counts.chunks_total += sum(len(file.chunks) for file in files)
+        return [file_manifest(file.source.path, file.chunks) for file in files]
 
-    def _chunks_of(self, sources: Sequence[Source], files: list[FileManifest]) -> Iterator[EncodedChunk]:
+    def _chunks_of(self, files: Sequence[_File]) -> Iterator[EncodedChunk]:
         """The chunks that the store lacks, while the files' lists are written down."""
-        for source in sources:
-            chunks: list[ChunkRef] = []
-            with SourceReader(source) as reader:
-                spans = cut(reader, source.size_bytes)
+        for file in files:
+            with SourceReader(file.source) as reader:
+                spans = cut(reader, file.source.size_bytes)
+                position = 0
                 while window := list(islice(spans, _WINDOW)):
-                    yield from self._lacking(reader, window, chunks)
+                    yield from self._lacking(reader, file, position, window)
+                    position += len(window)
                 reader.check_unchanged()
-            files.append(file_manifest(source.path, chunks))
-            self.counts.bytes_total += source.size_bytes
-            self.counts.chunks_total += len(chunks)
 
-    def _lacking(self, reader: SourceReader, window: Sequence[Span], chunks: list[ChunkRef]) -> Iterator[EncodedChunk]:
-        read: list[tuple[ChunkRef, bytes]] = []
-        for span in window:
-            raw = reader.read_exactly(span.offset, span.size)
-            read.append((ChunkRef(chunk_digest(raw), span.size), raw))
-        unasked = list(dict.fromkeys(ref.digest for ref, _ in read if ref.digest not in self._settled))
-        missing = set(self.store.missing(unasked)) if unasked else set()
+    def _lacking(
+        self, reader: SourceReader, file: _File, position: int, window: Sequence[Span]
+    ) -> Iterator[EncodedChunk]:
+        fresh: dict[int, bytes] = {}
+        for number, span in enumerate(window, start=position):
+            if number == len(file.chunks):  # not hashed by an earlier try
+                raw = fresh[number] = reader.read_exactly(span.offset, span.size)
+                file.chunks.append(ChunkRef(chunk_digest(raw), span.size))
+        refs = file.chunks[position : position + len(window)]
+        unasked = list(dict.fromkeys(ref.digest for ref in refs if ref.digest not in self._settled))
+        missing = set(self._store.missing(unasked)) if unasked else set()
         self._settled.update(unasked)
-        for ref, raw in read:
-            chunks.append(ref)
+        for number, (span, ref) in enumerate(zip(window, refs, strict=True), start=position):
             moved = 0
             if ref.digest in missing:
                 missing.discard(ref.digest)
+                raw = fresh.get(number) or reader.read_again(span.offset, ref)
                 encoded = encode_chunk(raw, ref.digest)
                 moved = len(encoded.payload)
                 self.counts.bytes_sent += moved
                 self.counts.chunks_sent += 1
                 yield encoded
-            self.progress.advance(ref.raw_bytes, moved)
+            self._progress.advance(ref.raw_bytes if number in fresh else 0, moved)

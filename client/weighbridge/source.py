@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from weighbridge.core.chunks import ChunkRef
+from weighbridge.core.digest import chunk_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, Violation
 from weighbridge.core.paths import check_paths
 
@@ -20,6 +22,12 @@ class Source:
     local: Path
     path: str
     size_bytes: int
+    modified_ns: int
+    """When it was last modified, as its file system says."""
+
+
+PARTIAL_PREFIX = ".weighbridge-"
+"""Begins the name of the folder in which a pull keeps unfinished files. Such folders are not pushed."""
 
 
 def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
@@ -65,7 +73,7 @@ def _walk(local: Path, path: str, above: tuple[tuple[int, int], ...]) -> Iterato
     elif not os.access(local, os.R_OK):
         yield Violation(str(local), "may not be read by this user")
     else:
-        yield Source(local, path, status.st_size)
+        yield Source(local, path, status.st_size, status.st_mtime_ns)
 
 
 def _walk_folder(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:
@@ -75,6 +83,8 @@ def _walk_folder(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) 
         yield Violation(str(folder), _why(fault))
         return
     for entry in entries:
+        if entry.name.startswith(PARTIAL_PREFIX) and entry.is_dir():
+            continue
         yield from _walk(entry, prefix + entry.name, above)
 
 
@@ -101,21 +111,23 @@ class SourceReader:
 
     Raises:
         SourceUnreadable: it cannot be opened or read.
-        SourceChanged: it is not what it was when it was scanned or opened.
+        SourceChanged: it is not what it was when it was scanned.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        try:
-            self._fd = os.open(source.local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as fault:
-            raise self._unreadable(fault) from fault
-        self._before = os.fstat(self._fd)
+        self._fd = -1
 
     def __enter__(self) -> SourceReader:
-        if self._before.st_size != self._source.size_bytes:
+        try:
+            self._fd = os.open(self._source.local, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as fault:
+            raise self._unreadable(fault) from fault
+        try:
+            self.check_unchanged()
+        except BaseException:
             os.close(self._fd)
-            raise self._changed()
+            raise
         return self
 
     def __exit__(
@@ -137,10 +149,17 @@ class SourceReader:
             raise self._changed()
         return raw
 
+    def read_again(self, offset: int, expected: ChunkRef) -> bytes:
+        """The raw bytes of a chunk that was read and hashed before."""
+        raw = self.read_exactly(offset, expected.raw_bytes)
+        if chunk_digest(raw) != expected.digest:
+            raise self._changed()
+        return raw
+
     def check_unchanged(self) -> None:
-        """Call it after the last read: what was read is then one state of the file."""
+        """Call it after the last read: all that was read since the scan is then one state of the file."""
         now = os.fstat(self._fd)
-        if (now.st_size, now.st_mtime_ns) != (self._before.st_size, self._before.st_mtime_ns):
+        if (now.st_size, now.st_mtime_ns) != (self._source.size_bytes, self._source.modified_ns):
             raise self._changed()
 
     def _changed(self) -> SourceChanged:

@@ -61,12 +61,12 @@ def _problems(folder: Path, file: FileManifest) -> Iterator[Violation]:
     if not local.is_file():
         yield Violation(file.path, "is not there")
         return
-    size_bytes = local.stat().st_size
-    if size_bytes != file.size_bytes:
-        yield Violation(file.path, f"has {size_bytes} bytes; {file.size_bytes} were pulled")
+    status = local.stat()
+    if status.st_size != file.size_bytes:
+        yield Violation(file.path, f"has {status.st_size} bytes; {file.size_bytes} were pulled")
         return
     try:
-        with SourceReader(Source(local, file.path, file.size_bytes)) as reader:
+        with SourceReader(Source(local, file.path, status.st_size, status.st_mtime_ns)) as reader:
             offset = 0
             for position, chunk in enumerate(file.chunks):
                 if chunk_digest(reader.read_exactly(offset, chunk.raw_bytes)) != chunk.digest:

@@ -59,7 +59,7 @@ class VersionInProgress:
         self._began = time.monotonic()
         self._upload = _begin(connection, model, record)
         store = RemoteStore(connection, upload_id=self._upload.upload_id)
-        self._files = FileUpload(store, progress)
+        self._files = FileUpload(store, progress, connection.patience)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="weighbridge-upload")
         self._added: list[Future[list[FileManifest]]] = []
         self._paths: list[str] = []
@@ -135,7 +135,7 @@ class VersionInProgress:
 
     def _upload_files(self, sources: list[Source]) -> list[FileManifest]:
         files = self._files.add(sources)
-        self._connection.send(self._connection.transfer.PutManifest, self._manifest_requests(files))
+        self._connection.send(self._connection.transfer.PutManifest, lambda: self._manifest_requests(files))
         return files
 
     def _manifest_requests(self, files: Iterable[FileManifest]) -> Iterable[transfer_pb2.PutManifestRequest]:

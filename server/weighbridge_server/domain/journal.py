@@ -49,7 +49,16 @@ class Journal:
             yield revision, previous, False
         if previous != head:
             raise _broken(newest, "the newest event is not the one that the journal's head names")
+        self._nothing_beyond(newest)
         yield revision, previous, True
+
+    def _nothing_beyond(self, newest: int) -> None:
+        with self._catalog.transaction() as tx:
+            later = tx.events.page("", newest, 1)
+            # Read after the event: the head is moved with each append, so it has reached what was appended.
+            reached, _ = tx.events.head()
+        if later and later[0].revision > reached:
+            raise _broken(later[0].revision, "it is beyond the journal's head, so it was not appended")
 
 
 def _check(event: Event, revision: int, previous: Digest) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from weighbridge.core.chunks import EncodedChunk
-from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import (
     ChunksMissing,
@@ -58,9 +57,9 @@ class Uploads:
         check_record(record)
         with self._catalog.transaction(actor) as tx:
             existing_model(tx, model)
-            text = record_text(_pin_parents(tx, record))
-            payload = {"call": "BeginVersion", "model": model, "record": text}
-            upload_id = once(tx, request_id, payload, lambda: tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S))
+            # The payload is what the caller sent: what its references stand for may move between two tries.
+            payload = {"call": "BeginVersion", "model": model, "record": record_text(record)}
+            upload_id = once(tx, request_id, payload, lambda: _add(tx, model, record))
             return _upload(_open_upload(tx, upload_id))
 
     def renew(self, actor: str, upload_id: str) -> Upload:
@@ -88,7 +87,7 @@ class Uploads:
             UploadNotFound, UploadEnded, ChunkMismatch, StorageFailed.
         """
         self.renew(actor, upload_id)
-        return self._chunks.for_upload(upload_id).put(_verified(chunks))
+        return self._chunks.for_upload(upload_id).put(chunks)
 
     def put_manifest(self, actor: str, upload_id: str, files: Iterable[FileManifest]) -> int:
         """Records files; returns how many the upload has now.
@@ -122,17 +121,17 @@ class Uploads:
             upload = _own_upload(tx, upload_id)
             model = existing_model(tx, upload.model, lock=True)
             upload = _own_upload(tx, upload_id, lock=True)
-            text = record_text(_pin_parents(tx, record))
             digest = json_digest(
                 {
                     "manifest": format_digest(manifest),
-                    "record": text,
+                    "record": record_text(record),
                     "metrics": [repr(point) for point in metrics],
                 }
             )
             if upload.state == "committed" and upload.commit_digest == digest:
                 return find_version(tx, parse_ref(upload.committed_ref), whole=True)
             _require_open(upload)
+            text = record_text(_pin_parents(tx, record))
             files = tx.uploads.files(upload_id)
             if not files:
                 raise InvalidRequest(
@@ -178,12 +177,6 @@ def _committed(version: NewVersion) -> str:
     )
 
 
-def _verified(chunks: Iterable[EncodedChunk]) -> Iterator[EncodedChunk]:
-    for chunk in chunks:
-        open_chunk(chunk)
-        yield chunk
-
-
 def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
     """Checked files in groups that one transaction records, at most a few megabytes of lists each."""
     batch: list[FileManifest] = []
@@ -202,6 +195,10 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
             batch, entries = [], 0
     if batch:
         yield batch
+
+
+def _add(tx: Transaction, model: str, record: Record) -> str:
+    return tx.uploads.add(model, record_text(_pin_parents(tx, record)), LEASE_S, HARD_EXPIRY_S)
 
 
 def _pin_parents(tx: Transaction, record: Record) -> Record:

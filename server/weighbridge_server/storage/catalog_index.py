@@ -23,22 +23,28 @@ class CatalogIndex:
         # A chunk is present for this caller when one of its own uploads holds it, or a committed version
         # does. Holding it is part of the same statement, and the foreign key locks the chunk's row, so
         # that collection cannot take what was just reported present.
-        with self._database.session():
+        #
+        # The first hit answers for a chunk, which an index finds at once however many versions share it.
+        # Subqueries with LIMIT keep the planner from reading all holds instead, and the setting from
+        # reading all chunk lists, which it does where the statistics lag behind the first large push.
+        with self._database.session(), self._database.atomic():
+            self._database.rows("SET LOCAL enable_seqscan = off")
             present = self._database.rows(
                 """
                 WITH found AS MATERIALIZED (
                     SELECT k.id, k.digest FROM chunk k
-                    WHERE k.digest = ANY(%s::bytea[]) AND NOT k.damaged AND (
-                        EXISTS (
-                            SELECT FROM upload_chunk h JOIN upload u ON u.id = h.upload_id
-                            WHERE h.chunk_id = k.id AND u.actor = (SELECT actor FROM upload WHERE id = %s)
-                        ) OR EXISTS (
-                            SELECT FROM content_chunk l JOIN version_file f ON f.content_id = l.content_id
-                            WHERE l.chunk_id = k.id
+                    WHERE k.digest = ANY(%s::bytea[]) AND NOT k.damaged AND coalesce(
+                        (
+                            SELECT true FROM content_chunk l JOIN version_file f ON f.content_id = l.content_id
+                            WHERE l.chunk_id = k.id LIMIT 1
+                        ),
+                        (
+                            SELECT true FROM upload_chunk h JOIN upload u ON u.id = h.upload_id
+                            WHERE h.chunk_id = k.id AND u.actor = (SELECT actor FROM upload WHERE id = %s) LIMIT 1
                         )
                     )
                 ), held AS (
-                    INSERT INTO upload_chunk (upload_id, chunk_id) SELECT %s, id FROM found
+                    INSERT INTO upload_chunk (upload_id, chunk_id) SELECT %s, id FROM found ORDER BY id
                     ON CONFLICT DO NOTHING
                 )
                 SELECT digest FROM found
@@ -50,11 +56,12 @@ class CatalogIndex:
 
     def hold(self, upload_id: str, digests: Sequence[Digest]) -> None:
         """See the port."""
+        # In one order everywhere: two streams of an upload that hold the same chunks wait for each other.
         with self._database.session():
             self._database.rows(
                 """
                 INSERT INTO upload_chunk (upload_id, chunk_id)
-                SELECT %s, id FROM chunk WHERE digest = ANY(%s::bytea[]) ON CONFLICT DO NOTHING
+                SELECT %s, id FROM chunk WHERE digest = ANY(%s::bytea[]) ORDER BY id ON CONFLICT DO NOTHING
                 """,
                 (upload_id, list(digests)),
             )

@@ -14,7 +14,7 @@ import psycopg
 from playhouse.migrations import Runner
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from weighbridge.core.errors import StartupFailed, StorageFailed
+from weighbridge.core.errors import InvalidRequest, StartupFailed, StorageFailed
 
 OLDEST_POSTGRES = 15
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,6 +45,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
             max_size=connections,
             timeout=_BORROW_TIMEOUT_S,
             kwargs={"autocommit": True, "application_name": "weighbridge"},
+            configure=_configure,
             open=False,
         )
 
@@ -54,6 +55,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
 
         Raises:
             StorageFailed: no connection is to be had, or it broke.
+            InvalidRequest: a value cannot be kept, such as a text with a NUL character.
         """
         try:
             with self._pool.connection() as connection:
@@ -65,6 +67,8 @@ class PooledDatabase(peewee.PostgresqlDatabase):
         except (psycopg.OperationalError, peewee.OperationalError, peewee.InterfaceError) as fault:
             _log.warning("database failure: %s", fault)
             raise StorageFailed("the server lost its database; try again", retry_after_s=1.0) from fault
+        except (psycopg.DataError, peewee.DataError) as fault:
+            raise InvalidRequest(f"the database cannot keep a value of this call: {str(fault).strip()}") from fault
 
     def _connect(self) -> Any:
         return self._borrowed.connection
@@ -93,7 +97,13 @@ class PooledDatabase(peewee.PostgresqlDatabase):
             ) from fault
         if version < OLDEST_POSTGRES:
             raise StartupFailed(f"the database is PostgreSQL {version}; {OLDEST_POSTGRES} or newer is needed")
-        self._pool.open(wait=True, timeout=_BORROW_TIMEOUT_S)
+        try:
+            self._pool.open(wait=True, timeout=_BORROW_TIMEOUT_S)
+        except PoolTimeout as fault:
+            self._pool.close()
+            raise StartupFailed(
+                "the database answers, but has no connection to spare; raise its max_connections or close others"
+            ) from fault
 
     def shut(self) -> None:
         """Closes all connections."""
@@ -104,8 +114,18 @@ def migrate(database: PooledDatabase) -> None:
     """Brings the catalogue to this release's schema; one process at a time.
 
     Raises:
-        StartupFailed: the catalogue was written by a newer release.
+        StartupFailed: the catalogue was written by a newer release, or the tables cannot be made.
     """
+    try:
+        _migrate(database)
+    except (peewee.ProgrammingError, peewee.IntegrityError, peewee.InternalError) as fault:
+        raise StartupFailed(
+            f"cannot make the catalogue's tables: {str(fault).strip()}. "
+            "The user in --database needs CREATE in the schema that it writes to"
+        ) from fault
+
+
+def _migrate(database: PooledDatabase) -> None:
     with database.session():
         database.rows("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         try:
@@ -121,3 +141,9 @@ def migrate(database: PooledDatabase) -> None:
                 _log.info("catalogue migrated: %s", ", ".join(applied))
         finally:
             database.rows("SELECT pg_advisory_unlock(%s)", (_MIGRATION_LOCK,))
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    """Settings of every connection, whatever the database's own are."""
+    connection.execute("SET TIME ZONE 'UTC'")  # the zone that timestamptz is read back in
+    connection.execute("SET jit = off")  # compiling takes longer than any statement here runs

@@ -47,6 +47,7 @@ class PackDirectory:
         for shard in range(_SHARDS):
             (path / f"{shard:02x}").mkdir(mode=0o700, exist_ok=True)
         _fsync_directory(path)
+        _fsync_directory(path.parent)
         for unfinished in self._tmp.iterdir():
             unfinished.unlink()
 
@@ -92,7 +93,11 @@ class PackFile:
         self._fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.size_bytes = 0
         self.sealed = False
-        self._write(pack_header(pack_id))
+        try:
+            self._write(pack_header(pack_id))
+        except OSError:
+            self.discard()
+            raise
 
     def append(self, chunk: EncodedChunk) -> None:
         """Writes one record.
@@ -112,19 +117,21 @@ class PackFile:
         """
         self._write(pack_footer(self.entries, self.size_bytes))
         os.fsync(self._fd)
-        os.close(self._fd)
-        self._fd = -1
+        self._close()
         self._unfinished.rename(self._final)
         _fsync_directory(self._final.parent)
         self.sealed = True
 
     def discard(self) -> None:
         """Gives the pack up, sealed or not. No row may name it."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._close()
         self._unfinished.unlink(missing_ok=True)
         self._final.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1  # first: the number may be another file's as soon as it is closed
+        if fd >= 0:
+            os.close(fd)
 
     def _write(self, *parts: bytes) -> None:
         wanted = sum(len(part) for part in parts)

@@ -14,10 +14,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import Digest, format_digest
-from weighbridge.core.errors import ChunkNotFound, DataLoss, StorageFailed, WeighbridgeError
+from weighbridge.core.errors import ChunkNotFound, DataLoss, StorageFailed, Unavailable, WeighbridgeError
 from weighbridge.core.store import Ack, Held
 from weighbridge_server.storage.ack_queue import AckQueue
 from weighbridge_server.storage.chunk_index import ChunkIndex, StoredChunk
@@ -64,7 +66,10 @@ class PackStore:
     def put(self, upload_id: str, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """See ``UploadView.put``."""
         acks = AckQueue()
-        self._readers.submit(self._take_in, upload_id, chunks, acks)
+        try:
+            self._readers.submit(self._take_in, upload_id, chunks, acks)
+        except RuntimeError as fault:  # after close
+            raise Unavailable("the server is stopping; send the chunks to it when it is back") from fault
         try:
             yield from acks
         finally:
@@ -101,19 +106,14 @@ class PackStore:
         slot = next(self._next_slot)
         try:
             for chunk in chunks:
-                acks.put(Ack(Held.VERIFIED, (chunk.digest,)))
-                acks.expect_durable()
-                sealed = slot.append(chunk, upload_id, acks)
-                if sealed is not None:
-                    self._seal(sealed)
                 if acks.abandoned:
                     break
+                open_chunk(chunk)
+                acks.put(Ack(Held.VERIFIED, (chunk.digest,)))
+                acks.expect_durable()
+                self._seal(slot.append(chunk, upload_id, acks))
             self._seal(slot.detach_if(acks))
             acks.finish()
-        except WeighbridgeError as fault:
-            acks.fail(fault)
-        except OSError as fault:
-            acks.fail(StorageFailed(f"the server cannot write its chunk store: {fault.strerror or fault}"))
         except Exception as fault:  # noqa: BLE001 - the stream's own thread raises and logs it
             acks.fail(fault)
 
@@ -164,7 +164,7 @@ class UploadView:
         return self._store.missing(self._upload_id, digests)
 
     def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
-        """As the port says. The caller has verified the chunks; they are held for the upload."""
+        """As the port says; what is put is held for the upload."""
         return self._store.put(self._upload_id, chunks)
 
     def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
@@ -216,15 +216,14 @@ class _Slot:
     def append(self, chunk: EncodedChunk, upload_id: str, acks: AckQueue) -> _OpenPack | None:
         """Writes a chunk; returns the pack when that filled it."""
         with self._lock:
-            if self._pack is None:
-                self._pack = _OpenPack(self._packs.create())
             try:
+                if self._pack is None:
+                    self._pack = _OpenPack(self._packs.create())
                 self._pack.append(chunk, upload_id, acks)
             except OSError as fault:
-                broken, self._pack = self._pack, None
-                broken.file.discard()
-                broken.fail(StorageFailed(f"the server cannot write its chunk store: {fault.strerror or fault}"))
-                raise
+                failure = StorageFailed(f"the server cannot write its chunk store: {fault.strerror or fault}")
+                self._abandon(failure)
+                raise failure from fault
             self._last_append = time.monotonic()
             if self._pack.file.size_bytes < PACK_BYTES:
                 return None
@@ -244,6 +243,14 @@ class _Slot:
     def _detach_when(self, condition: Callable[[_OpenPack], bool]) -> _OpenPack | None:
         with self._lock:
             return self._take() if self._pack is not None and condition(self._pack) else None
+
+    def _abandon(self, failure: WeighbridgeError) -> None:
+        broken = self._take()
+        if broken is None:
+            return
+        broken.fail(failure)
+        with suppress(OSError):  # what fails to write may fail to delete too; the next start does
+            broken.file.discard()
 
     def _take(self) -> _OpenPack | None:
         pack, self._pack = self._pack, None

@@ -79,7 +79,8 @@ class UploadRows:
         return []
 
     def _put_batch(self, upload_id: str, files: list[FileManifest]) -> list[Digest]:
-        contents = {file.root: file for file in files}
+        # In the order of the roots: two uploads that bring the same contents wait for each other's rows.
+        contents = {file.root: file for file in sorted(files, key=lambda file: file.root)}
         roots: list[Digest] = []
         ordinals: list[int] = []
         digests: list[Digest] = []
@@ -91,13 +92,14 @@ class UploadRows:
         # Lengths are part of the root, and a chunk's length is fixed by its digest; a list with another
         # length than the chunk's own is refused here.
         lengths = [chunk.raw_bytes for file in contents.values() for chunk in file.chunks]
+        # A subquery for each: a join would read all that the upload holds, once for each call.
         missing = self._database.rows(
             """
-            SELECT DISTINCT asked.digest FROM unnest(%s::bytea[], %s::integer[]) AS asked(digest, raw_bytes)
-            WHERE NOT EXISTS (
-                SELECT FROM chunk k JOIN upload_chunk h ON h.chunk_id = k.id
+            SELECT DISTINCT asked.digest FROM unnest(%s::bytea[], %s::bigint[]) AS asked(digest, raw_bytes)
+            WHERE (
+                SELECT true FROM chunk k JOIN upload_chunk h ON h.chunk_id = k.id
                 WHERE h.upload_id = %s AND k.digest = asked.digest AND k.raw_bytes = asked.raw_bytes
-            )
+            ) IS NULL
             """,
             (digests, lengths, upload_id),
         )
@@ -177,8 +179,8 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
 
 
 def _is_id(text: str) -> bool:
+    """Python reads more as a UUID than PostgreSQL does: only what ``add`` returned is one."""
     try:
-        UUID(text)
+        return str(UUID(text)) == text
     except ValueError:
         return False
-    return True

@@ -156,23 +156,23 @@ class VersionRows:
 
     def outside(self, model: str, number: int, digests: Sequence[Digest]) -> list[Digest]:
         """See the port."""
-        # The version's own chunk list is read once and hashed: its length bounds the work, however many
-        # other versions share these chunks.
+        # The version's own chunk list is read once: its length bounds the work, however many other
+        # versions share these chunks.
         rows = self._database.rows(
             """
-            SELECT asked.digest FROM unnest(%s::bytea[]) AS asked(digest)
-            WHERE asked.digest NOT IN (
-                SELECT k.digest FROM version v
+            WITH held AS MATERIALIZED (
+                SELECT l.chunk_id FROM version v
                 JOIN model m ON m.id = v.model_id
                 JOIN version_file f ON f.version_id = v.id
                 JOIN content_chunk l ON l.content_id = f.content_id
-                JOIN chunk k ON k.id = l.chunk_id
                 WHERE m.name = %s AND v.number = %s
             )
+            SELECT k.digest FROM chunk k WHERE k.digest = ANY(%s::bytea[]) AND k.id IN (SELECT chunk_id FROM held)
             """,
-            (list(digests), model, number),
+            (model, number, list(digests)),
         )
-        return [bytes(digest) for (digest,) in rows]
+        inside = {bytes(digest) for (digest,) in rows}
+        return [digest for digest in digests if digest not in inside]
 
     def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
         """See the port."""
