@@ -180,6 +180,13 @@ def test_a_reason_of_a_later_release_is_an_error_of_its_code(carry: Carry) -> No
     assert (got.message, got.violations) == ("a rule of tomorrow", (Violation("a", "b"),))
 
 
+def test_a_reason_of_a_later_release_without_a_class_keeps_code_and_reason(carry: Carry) -> None:
+    status = to_status(errors.ModelNotFound("no such policy"))
+    status.details[-1].Pack(error_details_pb2.ErrorInfo(domain=DOMAIN, reason="POLICY_NOT_FOUND"))
+    got = carry(status)
+    assert (type(got), got.code, got.reason) == (WeighbridgeError, "NOT_FOUND", "POLICY_NOT_FOUND")
+
+
 @pytest.mark.parametrize(
     ("code", "cls"),
     [
@@ -187,7 +194,8 @@ def test_a_reason_of_a_later_release_is_an_error_of_its_code(carry: Carry) -> No
         (grpc.StatusCode.DEADLINE_EXCEEDED, errors.DeadlineExceeded),
         (grpc.StatusCode.UNIMPLEMENTED, errors.Unimplemented),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, errors.Overloaded),
-        (grpc.StatusCode.UNKNOWN, errors.InternalError),
+        (grpc.StatusCode.UNKNOWN, errors.WeighbridgeError),
+        (grpc.StatusCode.PERMISSION_DENIED, errors.WeighbridgeError),
     ],
 )
 def test_a_status_that_is_not_ours_is_an_error_of_its_code(
@@ -199,5 +207,5 @@ def test_a_status_that_is_not_ours_is_an_error_of_its_code(
     broken = any_pb2.Any(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
     for details in ([], [other], [broken]):
         got = carry(status_pb2.Status(code=number, message="said by another", details=details))
-        assert type(got) is cls
+        assert (type(got), got.code) == (cls, code.name)
         assert "said by another" in got.message

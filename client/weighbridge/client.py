@@ -28,9 +28,7 @@ PathLike = str | os.PathLike[str]
 Parents = str | Sequence[str | Parent] | None
 
 
-def connect(
-    server: str | None = None, *, token: str | None = None, retry_limit_s: float = RETRY_LIMIT_S
-) -> Client:
+def connect(server: str | None = None, *, token: str | None = None, retry_limit_s: float = RETRY_LIMIT_S) -> Client:
     """A client of the server at ``HOST:PORT``. Nothing is sent before the first call.
 
     Args:

@@ -12,6 +12,7 @@ from types import TracebackType
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, Violation
+from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, check_limit
 from weighbridge.core.paths import check_paths
 
 
@@ -53,6 +54,8 @@ def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
         raise SourceUnreadable("there is no file to push: the folder is empty")
     sources.sort(key=lambda source: source.path)
     check_paths(source.path for source in sources)
+    chunks_total = sum(-(-source.size_bytes // CHUNK_BYTES) for source in sources)
+    check_limit("chunks of 2 MiB", chunks_total, CHUNKS_PER_VERSION)
     return sources
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
 
 
 class Code(StrEnum):
@@ -27,6 +26,11 @@ class Code(StrEnum):
     CANCELLED = "CANCELLED"
     DATA_LOSS = "DATA_LOSS"
     INTERNAL = "INTERNAL"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,12 @@ class WeighbridgeError(Exception):
     """Base of all errors raised on purpose.
 
     ``violations`` lists everything that is wrong, not the first thing. ``details`` holds the
-    machine-readable facts (digests, paths, limits); both cross the wire.
+    machine-readable facts (digests, paths, limits); both cross the wire. ``code`` and ``reason`` belong to
+    the class; the base itself stands for a reason from a later release, and then has those of the server.
     """
 
-    code: ClassVar[Code] = Code.INTERNAL
-    reason: ClassVar[str] = "INTERNAL"
+    code: Code = Code.INTERNAL
+    reason: str = "INTERNAL"
 
     def __init__(
         self,

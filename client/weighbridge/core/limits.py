@@ -1,10 +1,16 @@
 """The limits of the protocol, as the API advertises them. Sizes are in bytes."""
 
+from weighbridge.core.errors import LimitExceeded
+
 CHUNK_BYTES = 2 * 1024 * 1024
 """Largest chunk, raw: encoded it is one gRPC message, under every implementation's 4 MiB default."""
 
 DIGESTS_PER_MESSAGE = 16_384
 FILES_PER_VERSION = 20_000
+
+CHUNKS_PER_VERSION = 1_048_576
+"""Both sides hold a version's chunk lists in memory while it moves: some 100 MB at this limit, 2 TiB of file."""
+
 PATH_BYTES = 512
 RECORD_BYTES = 64 * 1024
 
@@ -13,3 +19,12 @@ UPLOAD_CREDIT_BYTES = 32 * 1024 * 1024
 
 STATUS_DETAILS_BYTES = 4 * 1024
 """gRPC carries a status in the trailers, which peers cap at 8 KiB by default."""
+
+
+def check_limit(what: str, actual: int, limit: int) -> None:
+    """Raises LimitExceeded when a version would have more of something than it may."""
+    if actual > limit:
+        raise LimitExceeded(
+            f"{actual} {what}; a version has at most {limit}. Pack small files together, or push several versions",
+            details={"limit": str(limit), "actual": str(actual)},
+        )

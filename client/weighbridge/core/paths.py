@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
-from weighbridge.core.errors import InvalidPath, LimitExceeded, Violation
-from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES
+from weighbridge.core.errors import InvalidPath, Violation
+from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES, check_limit
 
 
 def check_paths(paths: Iterable[str]) -> None:
@@ -17,12 +17,7 @@ def check_paths(paths: Iterable[str]) -> None:
         LimitExceeded: there are more than a version may hold.
     """
     listed = list(paths)
-    if len(listed) > FILES_PER_VERSION:
-        raise LimitExceeded(
-            f"{len(listed)} files; a version holds at most {FILES_PER_VERSION}. "
-            "Pack small files together, or push them as versions of several models",
-            details={"limit": str(FILES_PER_VERSION), "actual": str(len(listed))},
-        )
+    check_limit("files", len(listed), FILES_PER_VERSION)
     wrong = {path: what for path in listed if (what := _what_is_wrong(path))}
     violations = [Violation(path, what) for path, what in wrong.items()]
     violations += _collisions([path for path in listed if path not in wrong])

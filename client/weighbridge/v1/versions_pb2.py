@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from weighbridge.v1 import records_pb2 as weighbridge_dot_v1_dot_records__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweighbridge/v1/versions.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cweighbridge/v1/records.proto\"\xd0\x02\n\x07Version\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12$\n\x05stage\x18\x05 \x01(\x0e\x32\x15.weighbridge.v1.Stage\x12\x0f\n\x07\x63reator\x18\x06 \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66iles_total\x18\x08 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\t \x01(\x04\x12\x14\n\x0c\x63hunks_total\x18\n \x01(\x04\x12&\n\x06record\x18\x0b \x01(\x0b\x32\x16.weighbridge.v1.Record\x12.\n\x07metrics\x18\x0c \x03(\x0b\x32\x1d.weighbridge.v1.MetricSummary\"\xc1\x01\n\x06Upload\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x36\n\x12lease_expires_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11hard_expires_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.weighbridge.v1.Limits\"\x9c\x01\n\x06Limits\x12\x13\n\x0b\x63hunk_bytes\x18\x01 \x01(\r\x12\x1b\n\x13\x64igests_per_message\x18\x02 \x01(\r\x12\x19\n\x11\x66iles_per_version\x18\x03 \x01(\r\x12\x12\n\npath_bytes\x18\x04 \x01(\r\x12\x14\n\x0crecord_bytes\x18\x05 \x01(\r\x12\x1b\n\x13upload_credit_bytes\x18\x06 \x01(\r\"s\n\x13\x42\x65ginVersionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12&\n\x06record\x18\x03 \x01(\x0b\x32\x16.weighbridge.v1.Record\"\xc7\x01\n\x14\x43ommitVersionRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x31\n\x0fmanifest_digest\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^b3:[0-9a-f]{64}$\x12&\n\x06record\x18\x03 \x01(\x0b\x32\x16.weighbridge.v1.Record\x12\x38\n\x07metrics\x18\x04 \x03(\x0b\x32\x1b.weighbridge.v1.MetricPointB\n\xbaH\x07\x92\x01\x04\x10\x80\x80\x01\"1\n\x13\x41\x62ortVersionRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x16\n\x14\x41\x62ortVersionResponse\"0\n\x12RenewUploadRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\")\n\x11GetVersionRequest\x12\x14\n\x03ref\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"-\n\x15ResolveVersionRequest\x12\x14\n\x03ref\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"p\n\x16ResolveVersionResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x04\"\x95\x01\n\x13ListVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x34\n\x0fmanifest_digest\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^(b3:[0-9a-f]{64})?$\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x14ListVersionsResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.weighbridge.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*r\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x15\n\x11STAGE_DEVELOPMENT\x10\x01\x12\x11\n\rSTAGE_STAGING\x10\x02\x12\x14\n\x10STAGE_PRODUCTION\x10\x03\x12\x12\n\x0eSTAGE_ARCHIVED\x10\x04\x32\xd9\x04\n\x0eVersionService\x12K\n\x0c\x42\x65ginVersion\x12#.weighbridge.v1.BeginVersionRequest\x1a\x16.weighbridge.v1.Upload\x12N\n\rCommitVersion\x12$.weighbridge.v1.CommitVersionRequest\x1a\x17.weighbridge.v1.Version\x12Y\n\x0c\x41\x62ortVersion\x12#.weighbridge.v1.AbortVersionRequest\x1a$.weighbridge.v1.AbortVersionResponse\x12I\n\x0bRenewUpload\x12\".weighbridge.v1.RenewUploadRequest\x1a\x16.weighbridge.v1.Upload\x12H\n\nGetVersion\x12!.weighbridge.v1.GetVersionRequest\x1a\x17.weighbridge.v1.Version\x12_\n\x0eResolveVersion\x12%.weighbridge.v1.ResolveVersionRequest\x1a&.weighbridge.v1.ResolveVersionResponse\x12Y\n\x0cListVersions\x12#.weighbridge.v1.ListVersionsRequest\x1a$.weighbridge.v1.ListVersionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dweighbridge/v1/versions.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cweighbridge/v1/records.proto\"\xd0\x02\n\x07Version\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12$\n\x05stage\x18\x05 \x01(\x0e\x32\x15.weighbridge.v1.Stage\x12\x0f\n\x07\x63reator\x18\x06 \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x66iles_total\x18\x08 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\t \x01(\x04\x12\x14\n\x0c\x63hunks_total\x18\n \x01(\x04\x12&\n\x06record\x18\x0b \x01(\x0b\x32\x16.weighbridge.v1.Record\x12.\n\x07metrics\x18\x0c \x03(\x0b\x32\x1d.weighbridge.v1.MetricSummary\"\xc1\x01\n\x06Upload\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x36\n\x12lease_expires_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11hard_expires_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.weighbridge.v1.Limits\"\xb8\x01\n\x06Limits\x12\x13\n\x0b\x63hunk_bytes\x18\x01 \x01(\r\x12\x1b\n\x13\x64igests_per_message\x18\x02 \x01(\r\x12\x19\n\x11\x66iles_per_version\x18\x03 \x01(\r\x12\x12\n\npath_bytes\x18\x04 \x01(\r\x12\x14\n\x0crecord_bytes\x18\x05 \x01(\r\x12\x1b\n\x13upload_credit_bytes\x18\x06 \x01(\r\x12\x1a\n\x12\x63hunks_per_version\x18\x07 \x01(\r\"s\n\x13\x42\x65ginVersionRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12&\n\x06record\x18\x03 \x01(\x0b\x32\x16.weighbridge.v1.Record\"\xc7\x01\n\x14\x43ommitVersionRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x31\n\x0fmanifest_digest\x18\x02 \x01(\tB\x18\xbaH\x15r\x13\x32\x11^b3:[0-9a-f]{64}$\x12&\n\x06record\x18\x03 \x01(\x0b\x32\x16.weighbridge.v1.Record\x12\x38\n\x07metrics\x18\x04 \x03(\x0b\x32\x1b.weighbridge.v1.MetricPointB\n\xbaH\x07\x92\x01\x04\x10\x80\x80\x01\"1\n\x13\x41\x62ortVersionRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"\x16\n\x14\x41\x62ortVersionResponse\"0\n\x12RenewUploadRequest\x12\x1a\n\tupload_id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\")\n\x11GetVersionRequest\x12\x14\n\x03ref\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"-\n\x15ResolveVersionRequest\x12\x14\n\x03ref\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"p\n\x16ResolveVersionResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12\x10\n\x08revision\x18\x05 \x01(\x04\"\x95\x01\n\x13ListVersionsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x34\n\x0fmanifest_digest\x18\x02 \x01(\tB\x1b\xbaH\x18r\x16\x32\x14^(b3:[0-9a-f]{64})?$\x12\x1b\n\tpage_size\x18\x03 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Z\n\x14ListVersionsResponse\x12)\n\x08versions\x18\x01 \x03(\x0b\x32\x17.weighbridge.v1.Version\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*r\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x15\n\x11STAGE_DEVELOPMENT\x10\x01\x12\x11\n\rSTAGE_STAGING\x10\x02\x12\x14\n\x10STAGE_PRODUCTION\x10\x03\x12\x12\n\x0eSTAGE_ARCHIVED\x10\x04\x32\xd9\x04\n\x0eVersionService\x12K\n\x0c\x42\x65ginVersion\x12#.weighbridge.v1.BeginVersionRequest\x1a\x16.weighbridge.v1.Upload\x12N\n\rCommitVersion\x12$.weighbridge.v1.CommitVersionRequest\x1a\x17.weighbridge.v1.Version\x12Y\n\x0c\x41\x62ortVersion\x12#.weighbridge.v1.AbortVersionRequest\x1a$.weighbridge.v1.AbortVersionResponse\x12I\n\x0bRenewUpload\x12\".weighbridge.v1.RenewUploadRequest\x1a\x16.weighbridge.v1.Upload\x12H\n\nGetVersion\x12!.weighbridge.v1.GetVersionRequest\x1a\x17.weighbridge.v1.Version\x12_\n\x0eResolveVersion\x12%.weighbridge.v1.ResolveVersionRequest\x1a&.weighbridge.v1.ResolveVersionResponse\x12Y\n\x0cListVersions\x12#.weighbridge.v1.ListVersionsRequest\x1a$.weighbridge.v1.ListVersionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,34 +58,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTVERSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTVERSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTVERSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
-  _globals['_STAGE']._serialized_start=1727
-  _globals['_STAGE']._serialized_end=1841
+  _globals['_STAGE']._serialized_start=1755
+  _globals['_STAGE']._serialized_end=1869
   _globals['_VERSION']._serialized_start=142
   _globals['_VERSION']._serialized_end=478
   _globals['_UPLOAD']._serialized_start=481
   _globals['_UPLOAD']._serialized_end=674
   _globals['_LIMITS']._serialized_start=677
-  _globals['_LIMITS']._serialized_end=833
-  _globals['_BEGINVERSIONREQUEST']._serialized_start=835
-  _globals['_BEGINVERSIONREQUEST']._serialized_end=950
-  _globals['_COMMITVERSIONREQUEST']._serialized_start=953
-  _globals['_COMMITVERSIONREQUEST']._serialized_end=1152
-  _globals['_ABORTVERSIONREQUEST']._serialized_start=1154
-  _globals['_ABORTVERSIONREQUEST']._serialized_end=1203
-  _globals['_ABORTVERSIONRESPONSE']._serialized_start=1205
-  _globals['_ABORTVERSIONRESPONSE']._serialized_end=1227
-  _globals['_RENEWUPLOADREQUEST']._serialized_start=1229
-  _globals['_RENEWUPLOADREQUEST']._serialized_end=1277
-  _globals['_GETVERSIONREQUEST']._serialized_start=1279
-  _globals['_GETVERSIONREQUEST']._serialized_end=1320
-  _globals['_RESOLVEVERSIONREQUEST']._serialized_start=1322
-  _globals['_RESOLVEVERSIONREQUEST']._serialized_end=1367
-  _globals['_RESOLVEVERSIONRESPONSE']._serialized_start=1369
-  _globals['_RESOLVEVERSIONRESPONSE']._serialized_end=1481
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1484
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1633
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1635
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1725
-  _globals['_VERSIONSERVICE']._serialized_start=1844
-  _globals['_VERSIONSERVICE']._serialized_end=2445
+  _globals['_LIMITS']._serialized_end=861
+  _globals['_BEGINVERSIONREQUEST']._serialized_start=863
+  _globals['_BEGINVERSIONREQUEST']._serialized_end=978
+  _globals['_COMMITVERSIONREQUEST']._serialized_start=981
+  _globals['_COMMITVERSIONREQUEST']._serialized_end=1180
+  _globals['_ABORTVERSIONREQUEST']._serialized_start=1182
+  _globals['_ABORTVERSIONREQUEST']._serialized_end=1231
+  _globals['_ABORTVERSIONRESPONSE']._serialized_start=1233
+  _globals['_ABORTVERSIONRESPONSE']._serialized_end=1255
+  _globals['_RENEWUPLOADREQUEST']._serialized_start=1257
+  _globals['_RENEWUPLOADREQUEST']._serialized_end=1305
+  _globals['_GETVERSIONREQUEST']._serialized_start=1307
+  _globals['_GETVERSIONREQUEST']._serialized_end=1348
+  _globals['_RESOLVEVERSIONREQUEST']._serialized_start=1350
+  _globals['_RESOLVEVERSIONREQUEST']._serialized_end=1395
+  _globals['_RESOLVEVERSIONRESPONSE']._serialized_start=1397
+  _globals['_RESOLVEVERSIONRESPONSE']._serialized_end=1509
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=1512
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=1661
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1663
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1753
+  _globals['_VERSIONSERVICE']._serialized_start=1872
+  _globals['_VERSIONSERVICE']._serialized_end=2473
 # @@protoc_insertion_point(module_scope)

@@ -181,6 +181,7 @@ class Limits(_message.Message):
     PATH_BYTES_FIELD_NUMBER: _builtins.int
     RECORD_BYTES_FIELD_NUMBER: _builtins.int
     UPLOAD_CREDIT_BYTES_FIELD_NUMBER: _builtins.int
+    CHUNKS_PER_VERSION_FIELD_NUMBER: _builtins.int
     chunk_bytes: _builtins.int
     """Largest chunk, raw."""
     digests_per_message: _builtins.int
@@ -193,6 +194,8 @@ class Limits(_message.Message):
     """Largest record, encoded."""
     upload_credit_bytes: _builtins.int
     """How many bytes of chunk payload one upload stream may have on its way without a verified ack."""
+    chunks_per_version: _builtins.int
+    """Most chunks in one version, counting one that occurs twice twice."""
     def __init__(
         self,
         *,
@@ -202,10 +205,11 @@ class Limits(_message.Message):
         path_bytes: _builtins.int = ...,
         record_bytes: _builtins.int = ...,
         upload_credit_bytes: _builtins.int = ...,
+        chunks_per_version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "digests_per_message", b"digests_per_message", "files_per_version", b"files_per_version", "path_bytes", b"path_bytes", "record_bytes", b"record_bytes", "upload_credit_bytes", b"upload_credit_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "chunks_per_version", b"chunks_per_version", "digests_per_message", b"digests_per_message", "files_per_version", b"files_per_version", "path_bytes", b"path_bytes", "record_bytes", b"record_bytes", "upload_credit_bytes", b"upload_credit_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.errors import ManifestMismatch
+from weighbridge.core.limits import CHUNKS_PER_VERSION, FILES_PER_VERSION, check_limit
 from weighbridge.core.manifest import FileManifest
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import convert
@@ -31,14 +32,20 @@ def join(parts: Iterable[Part]) -> Iterator[FileManifest]:
 
     Raises:
         ManifestMismatch: a list is longer or shorter than its entry announced.
+        LimitExceeded: more files, or more chunks, than a version may have.
     """
     entry: transfer_pb2.FileEntry | None = None
     chunks: list[ChunkRef] = []
+    files_total = chunks_total = 0
     for part in parts:
         if isinstance(part, transfer_pb2.FileEntry):
             if entry is not None:
                 yield _file(entry, chunks)
             entry, chunks = part, []
+            files_total += 1
+            chunks_total += entry.chunks_total
+            check_limit("files", files_total, FILES_PER_VERSION)
+            check_limit("chunks", chunks_total, CHUNKS_PER_VERSION)
         elif entry is None:
             raise ManifestMismatch("the stream has chunks before the first file")
         else:
@@ -57,6 +64,6 @@ def _file(entry: transfer_pb2.FileEntry, chunks: list[ChunkRef]) -> FileManifest
 
 def _wrong_count(entry: transfer_pb2.FileEntry, actual: int) -> ManifestMismatch:
     return ManifestMismatch(
-        f"{entry.path!r} announces {entry.chunks_total} chunks, its list has {actual} or more",
+        f"{entry.path!r} announces {entry.chunks_total} chunks, its list has {actual}",
         details={"path": entry.path, "expected": str(entry.chunks_total), "actual": str(actual)},
     )

@@ -111,9 +111,10 @@ def from_rpc_error(fault: grpc.RpcError, address: str) -> errors.WeighbridgeErro
     except (ValueError, DecodeError):  # something on the way made or changed it
         return _without_details(fault, address)
     if status is not None and info is not None and info.domain == DOMAIN:
-        cls = errors.BY_REASON.get(info.reason) or _BY_CODE.get(fault.code(), errors.InternalError)
+        cls = errors.BY_REASON.get(info.reason) or _BY_CODE.get(fault.code(), errors.WeighbridgeError)
         metadata = dict(info.metadata)
-        return cls(status.message, violations=violations, details=metadata, retry_after_s=retry_after_s)
+        error = cls(status.message, violations=violations, details=metadata, retry_after_s=retry_after_s)
+        return _stated(error, fault.code(), info.reason)
     return _without_details(fault, address)
 
 
@@ -147,5 +148,12 @@ def _without_details(fault: grpc.Call, address: str) -> errors.WeighbridgeError:
         )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.Unimplemented(f"what answers at {address} does not offer this call ({said})")
-    cls = _BY_CODE.get(code, errors.InternalError)
-    return cls(f"the call to {address} failed: {code.name}: {said}")
+    cls = _BY_CODE.get(code, errors.WeighbridgeError)
+    return _stated(cls(f"the call to {address} failed: {code.name}: {said}"), code, code.name)
+
+
+def _stated(error: errors.WeighbridgeError, code: grpc.StatusCode, reason: str) -> errors.WeighbridgeError:
+    """The error, which says the server's code and reason where it has none of its own."""
+    if type(error) is errors.WeighbridgeError:
+        error.code, error.reason = errors.Code[code.name], reason
+    return error

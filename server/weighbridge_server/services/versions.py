@@ -16,6 +16,7 @@ LIMITS = versions_pb2.Limits(
     chunk_bytes=limits.CHUNK_BYTES,
     digests_per_message=limits.DIGESTS_PER_MESSAGE,
     files_per_version=limits.FILES_PER_VERSION,
+    chunks_per_version=limits.CHUNKS_PER_VERSION,
     path_bytes=limits.PATH_BYTES,
     record_bytes=limits.RECORD_BYTES,
     upload_credit_bytes=limits.UPLOAD_CREDIT_BYTES,

@@ -248,9 +248,9 @@ class _Slot:
         broken = self._take()
         if broken is None:
             return
-        broken.fail(failure)
-        with suppress(OSError):  # what fails to write may fail to delete too; the next start does
+        with suppress(OSError):  # what cannot be written may not be deleted either: the next start does
             broken.file.discard()
+        broken.fail(failure)
 
     def _take(self) -> _OpenPack | None:
         pack, self._pack = self._pack, None
