@@ -82,6 +82,11 @@ class RunningServer:
         """Sends it a signal and waits for its end; returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Waits for its end; returns the exit code."""
+        assert self.process is not None
         code = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()

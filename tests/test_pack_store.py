@@ -49,13 +49,19 @@ class Paused:
 
     def __init__(self, of: Sequence[EncodedChunk]) -> None:
         self._of = of
+        self._drained = threading.Event()
         self._end = threading.Event()
         self.ended = False
 
     def __iter__(self) -> Iterator[EncodedChunk]:
         yield from self._of
+        self._drained.set()
         assert self._end.wait(WAIT_S)
         self.ended = True
+
+    def drained(self) -> None:
+        """Waits until the store has written every chunk and asks for more."""
+        assert self._drained.wait(WAIT_S)
 
     def end(self) -> None:
         """Lets it end."""
@@ -97,6 +103,7 @@ def test_the_end_of_one_stream_makes_what_shares_its_pack_durable(patient: Stora
     source = Paused([first])
     acks = patient.store.put(patient.begin(), source)
     assert acked([next(acks)], Held.VERIFIED) == [first.digest]
+    source.drained()
     assert acked(patient.store.put(patient.begin("bob"), [second]), Held.DURABLE) == [second.digest]
     assert acked([next(acks)], Held.DURABLE) == [first.digest]
     assert len(patient.pack_files()) == 1
@@ -164,13 +171,13 @@ def test_a_damaged_chunk_is_never_served_and_healed_by_the_next_push(
 def test_damage_that_was_healed_meanwhile_is_not_marked_again(storage: Storage) -> None:
     good = chunk("healed")
     storage.push({"weights.bin": [good]})
+    ((old,),) = storage.sql("SELECT pack_id FROM chunk")
     storage.damage(good.digest)
     with pytest.raises(DataLoss):
         list(storage.store.get([good.digest]))
     storage.send(storage.begin(), [good])
     # A read that began before found the damage in the old pack, and says so only now.
-    old = [pack for pack in storage.packs if storage.sql("SELECT FROM chunk WHERE pack_id = %s", pack) == []]
-    CatalogIndex(storage.catalog.database).mark_damaged(good.digest, old[0])
+    CatalogIndex(storage.catalog.database).mark_damaged(good.digest, old)
     assert storage.sql("SELECT damaged FROM chunk") == [(False,)]
 
 
@@ -193,6 +200,7 @@ def test_a_failed_write_fails_every_stream_of_the_pack_and_the_store_goes_on(pat
     source = Paused([small])
     waiting = patient.store.put(patient.begin(), source)
     assert acked([next(waiting)], Held.VERIFIED) == [small.digest]
+    source.drained()
     with no_file_longer_than(1_000_000):
         with pytest.raises(StorageFailed, match="cannot write its chunk store"):
             list(patient.store.put(patient.begin("bob"), [large]))
@@ -323,6 +331,7 @@ def test_an_unsealed_pack_cannot_be_taken_for_a_sealed_one(patient: Storage) -> 
     source = Paused([chunk("open")])
     acks = patient.store.put(patient.begin(), source)
     assert next(acks).held is Held.VERIFIED
+    source.drained()
     (unfinished,) = patient.unfinished()
     with pytest.raises(Damaged):
         read_pack_index(unfinished.read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
@@ -28,10 +29,13 @@ from weighbridge_server.domain.reading import Reading
 from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.domain.versions import Versions
 from weighbridge_server.postgres import EmbeddedPostgres
+from weighbridge_server.services.admission import Admission
 from weighbridge_server.services.interceptor import CallInterceptor
 from weighbridge_server.services.journal import JournalServicer
 from weighbridge_server.services.models import ModelServicer
+from weighbridge_server.services.stall import StallWatch
 from weighbridge_server.services.transfer import TransferServicer
+from weighbridge_server.services.transfers import TransferInterceptor
 from weighbridge_server.services.versions import VersionServicer
 from weighbridge_server.settings import Settings
 from weighbridge_server.storage.catalog import Catalog
@@ -51,6 +55,12 @@ _SERVICES = tuple(
 _SPARE_THREADS = 32
 """Beside the transfers, so that short calls and health checks always run."""
 
+_SHORT_CALLS_S = 5.0
+"""How long calls that are no transfers may go on at the end."""
+
+_STALL_FALLBACK = 1.25
+"""An upload that waits for its client ends itself, with a status; what cannot is cancelled a little later."""
+
 
 class Server:
     """A running server. A context manager: what was started is stopped in reverse, whatever happens."""
@@ -60,6 +70,10 @@ class Server:
         self._parts = ExitStack()
         self.postgres: EmbeddedPostgres | None = None
         """The embedded database, when it is used."""
+
+        self._admission = Admission(settings.transfer_streams)
+        self._stop_grace_s = _SHORT_CALLS_S
+        self._health = health.HealthServicer()
 
     def __enter__(self) -> Server:
         return self
@@ -104,9 +118,11 @@ class Server:
         uploads, versions = Uploads(catalog, store), Versions(catalog)
         reading = Reading(catalog, store)
         threads = ThreadPoolExecutor(self._settings.transfer_streams + _SPARE_THREADS, thread_name_prefix="grpc")
+        stalls = StallWatch(self._settings.stall_s * _STALL_FALLBACK)
+        self._parts.callback(stalls.close)
         server = grpc.server(
             threads,
-            interceptors=[CallInterceptor()],
+            interceptors=[CallInterceptor(), TransferInterceptor(self._admission, stalls)],
             options=[
                 # The default lets a second server share a taken port in silence.
                 ("grpc.so_reuseport", 0),
@@ -119,17 +135,25 @@ class Server:
         versions_pb2_grpc.add_VersionServiceServicer_to_server(VersionServicer(uploads, versions), server)
         transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(uploads, reading), server)
         journal_pb2_grpc.add_JournalServiceServicer_to_server(JournalServicer(Journal(catalog)), server)
-        state = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(state, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         address = _bind(server, self._settings.listen)
         server.start()
         self._parts.callback(threads.shutdown)
-        self._parts.callback(lambda: server.stop(self._settings.stop_grace_s).wait())
+        self._parts.callback(lambda: server.stop(self._stop_grace_s).wait())
         for service in ("", *_SERVICES):
-            state.set(service, health_pb2.HealthCheckResponse.SERVING)
-        self._parts.callback(state.enter_graceful_shutdown)
+            self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return address
+
+    def drain(self, given_up: Callable[[], bool]) -> None:
+        """Health first says NOT_SERVING; then running transfers have ``drain_s`` to end; no new one begins.
+
+        Short calls still work meanwhile, since an upload needs them to go on. ``given_up`` is asked whether
+        to end at once. Closing the server afterwards seals the open packs, which acknowledges their chunks.
+        """
+        self._health.enter_graceful_shutdown()
+        if not self._admission.drain(self._settings.drain_s, given_up):
+            self._stop_grace_s = 0.0
 
 
 def _bind(server: grpc.Server, listen: str) -> str:

@@ -37,7 +37,8 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
                     f"the embedded PostgreSQL ended with code {server.postgres.exit_code}; "
                     f"its log is in {settings.data}"
                 )
-        log.info("stopping", signal=stop.name)
+        log.info("stopping", signal=stop.received[0])
+        server.drain(given_up=lambda: len(stop.received) > 1)
     log.info("stopped")
 
 
@@ -45,7 +46,7 @@ class _StopSignal:
     """SIGTERM or SIGINT, turned into something to wait for."""
 
     def __init__(self) -> None:
-        self.name = ""
+        self.received: list[str] = []
         # A pipe and not an Event: its lock might be held by the very thread that the handler interrupts.
         self._woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -53,9 +54,9 @@ class _StopSignal:
         signal.signal(signal.SIGINT, self._received)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        self.name = signal.Signals(number).name
+        self.received.append(signal.Signals(number).name)
 
     def wait(self, seconds: float) -> bool:
         """Whether one has come, after at most ``seconds``."""
         select.select([self._woken], [], [], seconds)
-        return bool(self.name)
+        return bool(self.received)

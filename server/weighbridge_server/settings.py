@@ -44,8 +44,11 @@ class Settings(BaseSettings):
     database_connections: int = Field(default=16, ge=2, le=200)
     """Size of the connection pool."""
 
-    stop_grace_s: float = Field(default=10.0, ge=0)
-    """How long running calls may go on after SIGTERM or SIGINT."""
+    drain_s: float = Field(default=20.0, ge=0)
+    """How long running transfers may go on after SIGTERM or SIGINT; a second signal ends them at once."""
+
+    stall_s: float = Field(default=60.0, ge=0.1)
+    """A transfer in which nothing moves for so long is ended."""
 
     @field_validator("listen")
     @classmethod

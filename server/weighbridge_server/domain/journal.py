@@ -12,6 +12,8 @@ from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_toke
 from weighbridge_server.domain.ports import Catalog
 
 _VERIFY_PAGE = 1000
+_BEFORE_ALL = -(2**63)
+"""Verification begins here: revisions begin at 1, and what stands before was never appended."""
 
 
 class Journal:
@@ -39,7 +41,7 @@ class Journal:
         revision, previous = 0, GENESIS
         while revision < newest:
             with self._catalog.transaction() as tx:
-                events = tx.events.page("", revision, min(_VERIFY_PAGE, newest - revision))
+                events = tx.events.page("", revision or _BEFORE_ALL, min(_VERIFY_PAGE, newest - revision))
             if not events:
                 raise _broken(revision + 1, f"events {revision + 1} to {newest} are gone")
             for event in events:

@@ -19,6 +19,7 @@ from grpc_status import rpc_status
 from weighbridge.core.errors import Cancelled, InternalError, WeighbridgeError
 from weighbridge.wire.status import to_status
 from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
 from weighbridge_server.services.validation import validate
 
 _OURS = "/weighbridge."
@@ -30,45 +31,30 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-igno
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> Handler | None:
         """The method's handler, wrapped."""
-        handler = continuation(handler_call_details)
+        handler: Any = continuation(handler_call_details)
         method = handler_call_details.method
         if handler is None or not method.startswith(_OURS):
-            return handler
-        return _wrapped(handler, method)
+            return handler  # type: ignore[no-any-return]
+        inner = behaviour_of(handler)
+
+        def one(request: Any, context: grpc.ServicerContext) -> Message:
+            with _call(method, context):
+                response: Message = inner(_incoming(handler, request), context)
+                return response
+
+        def many(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
+            with _call(method, context):
+                yield from inner(_incoming(handler, request), context)
+
+        return with_behaviour(handler, many if handler.response_streaming else one)
 
 
-def _wrapped(handler: Any, method: str) -> grpc.RpcMethodHandler[Any, Any]:
-    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-
-    def incoming(request: Any) -> Any:
-        if handler.request_streaming:
-            return map(validate, request)
-        return validate(request)
-
-    def one(request: Any, context: grpc.ServicerContext) -> Message:
-        with _call(method, context):
-            response: Message = inner(incoming(request), context)
-            return response
-
-    def many(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
-        with _call(method, context):
-            yield from inner(incoming(request), context)
-
-    make = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[(handler.request_streaming, handler.response_streaming)]
-    return make(  # type: ignore[operator, no-any-return, unused-ignore]
-        many if handler.response_streaming else one,
-        request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
-    )
+def _incoming(handler: Any, request: Any) -> Any:
+    return map(validate, request) if handler.request_streaming else validate(request)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
             _log.warning("database failure: %s", fault)
             raise StorageFailed("the server lost its database; try again", retry_after_s=1.0) from fault
         except (psycopg.DataError, peewee.DataError) as fault:
-            raise InvalidRequest(f"the database cannot keep a value of this call: {str(fault).strip()}") from fault
+            raise InvalidRequest(f"the database cannot keep a value of this call: {_one_line(fault)}") from fault
 
     def _connect(self) -> Any:
         return self._borrowed.connection
@@ -92,7 +92,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
                 version = connection.info.server_version // 10_000
         except (psycopg.OperationalError, psycopg.ProgrammingError) as fault:
             raise StartupFailed(
-                f"cannot use the database: {str(fault).strip()}. "
+                f"cannot use the database ({_one_line(fault)}). "
                 "Check --database, which is written postgresql://USER:PASSWORD@HOST:PORT/NAME"
             ) from fault
         if version < OLDEST_POSTGRES:
@@ -120,7 +120,7 @@ def migrate(database: PooledDatabase) -> None:
         _migrate(database)
     except (peewee.ProgrammingError, peewee.IntegrityError, peewee.InternalError) as fault:
         raise StartupFailed(
-            f"cannot make the catalogue's tables: {str(fault).strip()}. "
+            f"cannot make the catalogue's tables ({_one_line(fault)}). "
             "The user in --database needs CREATE in the schema that it writes to"
         ) from fault
 
@@ -147,3 +147,7 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     """Settings of every connection, whatever the database's own are."""
     connection.execute("SET TIME ZONE 'UTC'")  # the zone that timestamptz is read back in
     connection.execute("SET jit = off")  # compiling takes longer than any statement here runs
+
+
+def _one_line(fault: Exception) -> str:
+    return " ".join(str(fault).split())

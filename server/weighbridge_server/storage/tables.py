@@ -82,7 +82,7 @@ class Content(_Table):
 class ContentChunk(_Table):
     """One entry of a chunk list."""
 
-    content = ForeignKeyField(Content)
+    content = ForeignKeyField(Content, on_delete="CASCADE", index=False)
     ordinal = IntegerField()
     chunk = ForeignKeyField(Chunk)
 
@@ -94,7 +94,7 @@ class Version(_Table):
     """A committed version."""
 
     id = IdentityField()
-    model = ForeignKeyField(Model)
+    model = ForeignKeyField(Model, index=False)
     number = BigIntegerField()
     manifest = BlobField(index=True)
     stage = TextField()
@@ -112,7 +112,7 @@ class Version(_Table):
 class VersionFile(_Table):
     """A file of a version."""
 
-    version = ForeignKeyField(Version)
+    version = ForeignKeyField(Version, on_delete="CASCADE", index=False)
     path = TextField()
     content = ForeignKeyField(Content)
 
@@ -123,7 +123,7 @@ class VersionFile(_Table):
 class MetricPoint(_Table):
     """One point of a version's metric curves, in the order they came."""
 
-    version = ForeignKeyField(Version)
+    version = ForeignKeyField(Version, on_delete="CASCADE", index=False)
     sequence = BigIntegerField()
     name = TextField()
     step = BigIntegerField()
@@ -139,7 +139,7 @@ class Upload(_Table):
     """A version on its way in, and afterwards how it ended."""
 
     id = UUIDField(primary_key=True)
-    model = ForeignKeyField(Model)
+    model = ForeignKeyField(Model, index=False)
     actor = TextField(index=True)
     state = TextField()
     record = TextField()
@@ -147,14 +147,14 @@ class Upload(_Table):
     lease_expires_time = TimestampField()
     hard_expires_time = TimestampField()
     ended_time = TimestampField(null=True)
-    version = ForeignKeyField(Version, null=True)
+    version = ForeignKeyField(Version, null=True, index=False)
     commit_digest = BlobField(null=True)
 
 
 class UploadChunk(_Table):
     """A chunk that an upload may use: it sent it, or was told that it is present."""
 
-    upload = ForeignKeyField(Upload, on_delete="CASCADE")
+    upload = ForeignKeyField(Upload, on_delete="CASCADE", index=False)
     chunk = ForeignKeyField(Chunk)
 
     class Meta:
@@ -164,7 +164,7 @@ class UploadChunk(_Table):
 class UploadFile(_Table):
     """A file of an upload."""
 
-    upload = ForeignKeyField(Upload, on_delete="CASCADE")
+    upload = ForeignKeyField(Upload, on_delete="CASCADE", index=False)
     path = TextField()
     content = ForeignKeyField(Content)
 

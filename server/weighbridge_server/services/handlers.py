@@ -1,0 +1,34 @@
+"""gRPC's handlers, taken apart and put together again: what interceptors wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import grpc
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+
+
+def behaviour_of(handler: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
+    """The servicer's method: takes a request or an iterator of them, returns an answer or an iterator."""
+    behaviour: Callable[[Any, grpc.ServicerContext], Any] = (
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    )
+    return behaviour
+
+
+def with_behaviour(handler: Any, behaviour: Callable[[Any, grpc.ServicerContext], Any]) -> Handler:
+    """The same handler with another method in it."""
+    make: Any = {
+        (False, False): grpc.unary_unary_rpc_method_handler,
+        (False, True): grpc.unary_stream_rpc_method_handler,
+        (True, False): grpc.stream_unary_rpc_method_handler,
+        (True, True): grpc.stream_stream_rpc_method_handler,
+    }[handler.request_streaming, handler.response_streaming]
+    made: Handler = make(
+        behaviour,
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+    return made
