@@ -18,7 +18,7 @@ ERRORS = """
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
     DestinationUnwritable FileNotInVersion InternalError InvalidName InvalidPath InvalidReference InvalidRequest
     JournalBroken LimitExceeded ManifestMismatch ModelExists ModelNotFound Overloaded RequestIdReused SourceChanged
-    SourceUnreadable StartupFailed StorageFailed Unavailable Unimplemented UploadEnded UploadNotFound UsageError
+    SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable Unimplemented UploadEnded UploadNotFound UsageError
     VersionNotFound
 """.split()
 

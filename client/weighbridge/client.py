@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-from weighbridge.core.errors import UsageError
+from weighbridge.core.errors import InternalError, InvalidRequest, UsageError, Violation
+from weighbridge.core.limits import FILES_PER_VERSION, check_limit
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.refs import parse_ref
+from weighbridge.core.refs import check_model_name, parse_ref
 from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
@@ -22,9 +24,13 @@ from weighbridge.wire import convert
 from weighbridge.wire.connection import RETRY_LIMIT_S, Connection
 
 DEFAULT_SERVER = "127.0.0.1:8420"
+_HOST = re.compile(r"[!-.0-~]+")
+"""Printable ASCII without blanks and slashes: a name or an address, which one is for the resolver to say."""
+_LARGEST_PORT = 65_535
 _PAGE_SIZE = 500
 
 PathLike = str | os.PathLike[str]
+Item = TypeVar("Item")
 Parents = str | Sequence[str | Parent] | None
 
 
@@ -38,13 +44,17 @@ def connect(server: str | None = None, *, token: str | None = None, retry_limit_
             tried again before its error is raised. What moves again has the whole time anew.
 
     Raises:
-        UsageError: ``server`` is not of the form ``HOST:PORT``.
+        UsageError: ``server`` is not of the form ``HOST:PORT``, or the token cannot be sent.
     """
     address = server or os.environ.get("WEIGHBRIDGE_SERVER") or DEFAULT_SERVER
     host, colon, port = address.rpartition(":")
-    if not colon or not host or "/" in host or not port.isdecimal():
+    if not (colon and _HOST.fullmatch(host) and port.isascii() and port.isdecimal() and int(port) <= _LARGEST_PORT):
         raise UsageError(f"{address!r} is not HOST:PORT, such as {DEFAULT_SERVER} (see --server, WEIGHBRIDGE_SERVER)")
     token = token or os.environ.get("WEIGHBRIDGE_TOKEN")
+    if token and not (token.isascii() and token.isprintable()):  # gRPC would refuse every call, and not say why
+        raise UsageError(
+            "the token is not printable ASCII; it may have a line break at its end (see --token, WEIGHBRIDGE_TOKEN)"
+        )
     return Client(Connection(address, token, retry_limit_s=retry_limit_s))
 
 
@@ -84,6 +94,8 @@ class Client:
         Raises:
             InvalidName, InvalidRequest, ModelExists.
         """
+        check_model_name(name)
+        _check_texts(owner=owner, description=description)
         request = models_pb2.CreateModelRequest(
             request_id=uuid.uuid4().hex, name=name, owner=owner, description=description
         )
@@ -91,19 +103,18 @@ class Client:
 
     def model(self, name: str) -> Model:
         """One model. Raises: InvalidName, ModelNotFound."""
-        request = models_pb2.GetModelRequest(name=name)
+        request = models_pb2.GetModelRequest(name=check_model_name(name))
         return convert.model_value(self._connection.call(self._connection.models.GetModel, request))
 
     def models(self) -> Iterator[Model]:
         """All models in order of name."""
-        token = ""
-        while True:
+
+        def page(token: str) -> tuple[Sequence[models_pb2.Model], str]:
             request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token)
-            page = self._connection.call(self._connection.models.ListModels, request)
-            yield from map(convert.model_value, page.models)
-            token = page.next_page_token
-            if not token:
-                return
+            answer = self._connection.call(self._connection.models.ListModels, request)
+            return answer.models, answer.next_page_token
+
+        return map(convert.model_value, self._pages("models", page))
 
     def versions(self, model: str) -> Iterator[Version]:
         """The committed versions of a model, newest first, without their records.
@@ -111,14 +122,27 @@ class Client:
         Raises:
             InvalidName, ModelNotFound.
         """
+        check_model_name(model)
+
+        def page(token: str) -> tuple[Sequence[versions_pb2.Version], str]:
+            request = versions_pb2.ListVersionsRequest(model=model, page_size=_PAGE_SIZE, page_token=token)
+            answer = self._connection.call(self._connection.versions.ListVersions, request)
+            return answer.versions, answer.next_page_token
+
+        return map(convert.version_value, self._pages("versions", page))
+
+    def _pages(self, what: str, page: Callable[[str], tuple[Sequence[Item], str]]) -> Iterator[Item]:
+        """The items of all pages; a page that leads back, or nowhere, ends them with an error."""
+        seen: set[str] = set()
         token = ""
         while True:
-            request = versions_pb2.ListVersionsRequest(model=model, page_size=_PAGE_SIZE, page_token=token)
-            page = self._connection.call(self._connection.versions.ListVersions, request)
-            yield from map(convert.version_value, page.versions)
-            token = page.next_page_token
+            items, token = page(token)
+            yield from items
             if not token:
                 return
+            if token in seen or not items:
+                raise InternalError(f"{self.server} lists its {what} without end: a page leads to one given before")
+            seen.add(token)
 
     def version(self, ref: str) -> Version:
         """One version with its whole record.
@@ -126,19 +150,25 @@ class Client:
         Raises:
             InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
         """
+        parse_ref(ref)
         request = versions_pb2.GetVersionRequest(ref=ref)
         return convert.version_value(self._connection.call(self._connection.versions.GetVersion, request))
 
     def resolve(self, ref: str) -> Resolved:
         """Which version a reference stands for now. Raises as ``version``."""
+        parse_ref(ref)
         request = versions_pb2.ResolveVersionRequest(ref=ref)
         return convert.resolved_value(self._connection.call(self._connection.versions.ResolveVersion, request))
 
     def files(self, ref: str) -> Iterator[FileSummary]:
         """The files of a version in order of their paths. Raises as ``version``."""
+        parse_ref(ref)
         request = transfer_pb2.GetManifestRequest(ref=ref, files_only=True)
+        files_total = 0
         for response in self._connection.stream(self._connection.transfer.GetManifest, request):
             if response.WhichOneof("message") == "file":
+                files_total += 1
+                check_limit("files", files_total, FILES_PER_VERSION)
                 yield convert.file_summary(response.file)
 
     # -- in ------------------------------------------------------------------------------------
@@ -162,6 +192,7 @@ class Client:
         Raises:
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
         """
+        check_model_name(model)
         record = Record(
             description=description,
             params=dict(params or {}),
@@ -212,7 +243,8 @@ class Client:
             DestinationUnwritable: the folder cannot be written.
             InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
         """
-        folder = Path(dest) if dest is not None else Path(parse_ref(ref).model)
+        model = parse_ref(ref).model
+        folder = Path(model if dest is None else dest)
         return pull_version(self._connection, ref, folder, progress or Silent())
 
     def verify(self, folder: PathLike) -> Verified:
@@ -222,6 +254,18 @@ class Client:
             UsageError, VersionNotFound, SourceUnreadable.
         """
         return verify_folder(self._connection, Path(folder))
+
+
+def _check_texts(**texts: str) -> None:
+    """What no message can carry is refused here: protobuf would raise a fault of its own."""
+    violations = []
+    for field, text in texts.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            violations.append(Violation(field, "is not valid Unicode"))
+    if violations:
+        raise InvalidRequest("the model cannot be registered", violations=violations)
 
 
 def _parents(given: Parents) -> list[Parent]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +21,8 @@ from weighbridge.source import PARTIAL_PREFIX
 
 _ZEROS = bytes(CHUNK_BYTES)
 _LOCK = "lock"
+_OPEN_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CLAIM_TRIES = 100
 
 
 class Destination:
@@ -28,6 +32,9 @@ class Destination:
     each and renames it. A pull that fails leaves the folder as it found it. One that was killed, interrupted
     or cut off leaves the hidden folder, named after the content: the next pull of the same content goes on
     with it, after every chunk in it was hashed again.
+
+    Nothing is written outside of the folder: no symbolic link below it is followed, neither one that was
+    there before nor one that appears meanwhile.
 
     Raises (every method):
         DestinationUnwritable: naming what could not be written, and why.
@@ -41,11 +48,11 @@ class Destination:
         self._lock_fd = -1
         self._files: list[FileManifest] = []
         self._begun: set[int] = set()
+        self._placed: list[Path] = []
 
     def __enter__(self) -> Destination:
         try:
             self._made = _first_absent(self.folder)
-            self.folder.mkdir(parents=True, exist_ok=True)
             self._partial, self._lock_fd = _claim(self.folder, self._name)
         except OSError as fault:
             self._clean()
@@ -61,14 +68,21 @@ class Destination:
             self._clean()
 
     def expect(self, files: Sequence[FileManifest]) -> set[int]:
-        """Makes room for these files; returns the numbers of those that an earlier pull began."""
+        """Makes room for these files; returns the numbers of those that an earlier pull began.
+
+        Refuses here, before anything comes over the wire, files that ``publish`` could not put in their places.
+        """
         self._files = list(files)
+        for file in self._files:
+            _check_place(self.folder, file.path)
         for index, file in enumerate(self._files):
             try:
-                unfinished = self._unfinished(index)
-                if unfinished.is_file():
+                try:
+                    fd = self._open(index, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+                except FileExistsError:
+                    fd = self._open(index, os.O_WRONLY)
                     self._begun.add(index)
-                with unfinished.open("ab") as made:
+                with os.fdopen(fd, "wb", buffering=0) as made:
                     made.truncate(file.size_bytes)
             except OSError as fault:
                 raise _unwritable(self.folder / file.path, fault) from fault
@@ -77,7 +91,7 @@ class Destination:
     def read(self, index: int) -> Iterator[bytes]:
         """The chunks of file number ``index`` as they are now, in the order of its list."""
         try:
-            with self._unfinished(index).open("rb") as file:
+            with os.fdopen(self._open(index, os.O_RDONLY), "rb") as file:
                 for chunk in self._files[index].chunks:
                     yield file.read(chunk.raw_bytes)
         except OSError as fault:
@@ -86,7 +100,7 @@ class Destination:
     def write(self, index: int, offset: int, raw: bytes) -> None:
         """Writes verified bytes into file number ``index``."""
         try:
-            with self._unfinished(index).open("r+b", buffering=0) as file:
+            with os.fdopen(self._open(index, os.O_WRONLY), "wb", buffering=0) as file:
                 if index not in self._begun and raw == _ZEROS[: len(raw)]:
                     return  # a hole reads as zeros and takes no space
                 view = memoryview(raw)
@@ -100,16 +114,19 @@ class Destination:
         """Puts every file in its place by an atomic rename. Call it when every byte was verified."""
         for index, file in enumerate(self._files):
             try:
-                with self._unfinished(index).open("r+b") as unfinished:
+                with os.fdopen(self._open(index, os.O_RDONLY), "rb") as unfinished:
                     os.fsync(unfinished.fileno())
-                (self.folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+                with _parent(self.folder, file.path):
+                    pass
             except OSError as fault:
                 raise _unwritable(self.folder / file.path, fault) from fault
         for index, file in enumerate(self._files):
             try:
-                self._unfinished(index).rename(self.folder / file.path)
+                with _parent(self.folder, file.path) as (parent, name):
+                    os.rename(self._unfinished(index), name, dst_dir_fd=parent)
             except OSError as fault:
                 raise _unwritable(self.folder / file.path, fault) from fault
+            self._placed.append(self.folder / file.path)
         self._made = None
         self._clear_others()
 
@@ -117,13 +134,26 @@ class Destination:
         assert self._partial is not None, "used outside its block"
         return self._partial / str(index)
 
+    def _open(self, index: int, flags: int) -> int:
+        """A descriptor of an unfinished file; OSError where somebody put something else in its place."""
+        fd = os.open(self._unfinished(index), flags | _OPEN_FLAGS, 0o666)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "its unfinished copy is not a regular file")
+        return fd
+
     def _clean(self) -> None:
         if self._partial is not None:
             shutil.rmtree(self._partial, ignore_errors=True)
         if self._lock_fd >= 0:
             os.close(self._lock_fd)
-        if self._made is not None:
-            shutil.rmtree(self._made, ignore_errors=True)
+        if self._made is not None:  # what this pull made, and not what another put into it meanwhile
+            for placed in self._placed:
+                with contextlib.suppress(OSError):
+                    placed.unlink()
+            for folder, _, _ in os.walk(self._made, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(folder).rmdir()
 
     def _clear_others(self) -> None:
         """Removes what pulls of other content left here, unless one of them runs."""
@@ -137,14 +167,35 @@ class Destination:
 
 
 def _claim(folder: Path, name: str) -> tuple[Path, int]:
-    """The folder for unfinished files, and the descriptor that locks it against other pulls."""
-    partial = folder / name
-    partial.mkdir(mode=0o700, exist_ok=True)
+    """The folder for unfinished files, and the descriptor that locks it against other pulls.
+
+    A pull that ends removes its folder before it lets go of the lock. Who locked a file that is no longer
+    there, or found the folder gone, comes too late and begins anew.
+    """
+    for _ in range(_CLAIM_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / name
+            partial.mkdir(mode=0o700, exist_ok=True)
+            if partial.is_symlink():
+                raise OSError(errno.ELOOP, f"{partial} is a symbolic link; remove it")
+            try:
+                fd = _lock(partial)
+            except BlockingIOError:  # another process pulls the same content here: both do their work, one wins
+                partial = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
+                fd = _lock(partial)
+            if _holds(partial, fd):
+                return partial, fd
+            os.close(fd)
+    raise OSError(errno.EBUSY, "other pulls keep removing the folder for unfinished files")
+
+
+def _holds(partial: Path, fd: int) -> bool:
+    """Whether a locked descriptor is that of the lock that is there now."""
     try:
-        return partial, _lock(partial)
-    except BlockingIOError:  # another process pulls the same content here: both do their work, one wins
-        own = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=folder))
-        return own, _lock(own)
+        return os.path.samestat((partial / _LOCK).lstat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _lock(partial: Path) -> int:
@@ -156,6 +207,54 @@ def _lock(partial: Path) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def _check_place(folder: Path, path: str) -> None:
+    """Raises DestinationUnwritable where what the folder holds stands in the way of a file."""
+    place = folder
+    *parents, name = path.split("/")
+    for parent in parents:
+        place /= parent
+        mode = _mode(place)
+        if mode is None:
+            return
+        if stat.S_ISLNK(mode):
+            raise _unwritable(place, OSError(errno.ELOOP, f"it is a link, and {path!r} would be written through it"))
+        if not stat.S_ISDIR(mode):
+            raise _unwritable(place, OSError(errno.ENOTDIR, f"it is a file, and {path!r} needs a folder there"))
+    mode = _mode(place / name)
+    if mode is not None and stat.S_ISDIR(mode):
+        raise _unwritable(place / name, OSError(errno.EISDIR, "it is a folder, and the version has a file there"))
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        raise _unwritable(path, fault) from fault
+
+
+@contextlib.contextmanager
+def _parent(folder: Path, path: str) -> Iterator[tuple[int, str]]:
+    """A descriptor of the folder that a file goes to, made where absent, and the file's name in it.
+
+    Each step is taken from the descriptor of the one before and follows no link, so that nothing that is
+    changed meanwhile leads outside.
+    """
+    *parents, name = path.split("/")
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for parent in parents:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(parent, dir_fd=fd)
+            below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+            os.close(fd)
+            fd = below
+        yield fd, name
+    finally:
+        os.close(fd)
 
 
 def _first_absent(folder: Path) -> Path | None:

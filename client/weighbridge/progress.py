@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -13,7 +13,16 @@ class Progress(Protocol):
         ...
 
     def advance(self, raw_bytes: int, moved_bytes: int) -> None:
-        """So many bytes of the files are done; ``moved_bytes`` is what that took on the wire (0: known)."""
+        """A chunk is done: so many bytes of the files; ``moved_bytes`` is what that took on the wire (0: known)."""
+        ...
+
+
+@runtime_checkable
+class FileProgress(Progress, Protocol):
+    """A ``Progress`` that wants to know which file moves; what has no such method is not told."""
+
+    def file(self, path: str) -> None:
+        """What comes next belongs to this file; the same file may be named again."""
         ...
 
 
@@ -25,3 +34,9 @@ class Silent:
 
     def advance(self, raw_bytes: int, moved_bytes: int) -> None:
         """Nothing."""
+
+
+def tell_file(progress: Progress, path: str) -> None:
+    """Names the file that moves next, to a progress that wants to know."""
+    if isinstance(progress, FileProgress):
+        progress.file(path)

@@ -12,13 +12,25 @@ from pathlib import Path
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import Digest, chunk_digest, format_digest, parse_digest
-from weighbridge.core.errors import ChunkMismatch, DataLoss, ManifestMismatch, WeighbridgeError
+from weighbridge.core.errors import (
+    ChunkMismatch,
+    DataLoss,
+    InvalidPath,
+    InvalidReference,
+    LimitExceeded,
+    ManifestMismatch,
+    Violation,
+    WeighbridgeError,
+)
+from weighbridge.core.limits import PATH_BYTES
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
 from weighbridge.core.paths import check_paths
+from weighbridge.core.refs import Ref, parse_ref, version_ref
 from weighbridge.core.store import ChunkStore
 from weighbridge.destination import Destination
-from weighbridge.progress import Progress
+from weighbridge.progress import Progress, tell_file
 from weighbridge.receipt import Receipt, save_receipt
+from weighbridge.source import PARTIAL_PREFIX
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import file_stream
 from weighbridge.wire.connection import Connection
@@ -94,34 +106,88 @@ def pull_version(connection: Connection, ref: str, folder: Path, progress: Progr
 
 
 def fetch_manifest(connection: Connection, ref: str) -> Manifest:
-    """A version's manifest, checked: paths, each root, and the manifest digest.
+    """A version's manifest, checked: what it belongs to, paths, each list and root, and the manifest digest.
 
     Raises:
-        DataLoss: the server sent a manifest that is not what it says.
+        DataLoss: the server sent a manifest that is not what it says, or not the one that was asked for.
+        InvalidPath: it has paths that would lead outside of a folder, or that no version may hold.
         InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
     """
+    asked = parse_ref(ref)
     request = transfer_pb2.GetManifestRequest(ref=ref)
-    responses = connection.stream(connection.transfer.GetManifest, request)
-    header = next(responses).header
+    files: list[FileManifest] = []
     try:
-        files = list(file_stream.join(_parts(responses)))
-        for file in files:
-            check_file(file)
-        digest = parse_digest(header.manifest_digest)
+        with contextlib.closing(connection.stream(connection.transfer.GetManifest, request)) as responses:
+            header, digest = _header(next(responses, None), asked)
+            for file in file_stream.join(_parts(responses)):
+                _check_path_length(file.path)
+                check_file(file)
+                files.append(file)
+        totals = len(files), sum(file.size_bytes for file in files)
+        if totals != (header.files_total, header.bytes_total):
+            raise ManifestMismatch(
+                f"it announces {header.files_total} files of {header.bytes_total} bytes "
+                f"and has {totals[0]} of {totals[1]}"
+            )
         check_manifest(files, digest)
-    except ManifestMismatch as fault:
-        raise DataLoss(f"{connection.address} sent a wrong manifest of {header.ref}: {fault.message}") from fault
-    check_paths(file.path for file in files)
+    except (ManifestMismatch, LimitExceeded) as fault:
+        raise DataLoss(
+            f"{connection.address} sent a wrong manifest of {ref}: {fault.message}", details=fault.details
+        ) from fault
+    _check_places(files)
     return Manifest(header.model, header.version, header.ref, digest, files)
+
+
+def _header(first: transfer_pb2.GetManifestResponse | None, asked: Ref) -> tuple[transfer_pb2.ManifestHeader, Digest]:
+    """The header of a manifest, which must be of the version asked for, and the digest in it."""
+    if first is None or first.WhichOneof("message") != "header":
+        raise ManifestMismatch("it does not begin with its header" if first else "it is empty")
+    header = first.header
+    if (
+        header.model != asked.model
+        or header.version != (asked.version or max(header.version, 1))
+        or header.ref != version_ref(header.model, header.version)
+    ):
+        raise ManifestMismatch(
+            f"it says that it is version {header.version} of {header.model[:80]!r}, {header.ref[:80]!r}"
+        )
+    try:
+        digest = parse_digest(header.manifest_digest)
+    except InvalidReference as fault:
+        raise ManifestMismatch(f"its digest is {header.manifest_digest[:80]!r}") from fault
+    if asked.manifest not in (None, digest):
+        raise ManifestMismatch(f"it says that its digest is {header.manifest_digest}")
+    return header, digest
 
 
 def _parts(responses: Iterator[transfer_pb2.GetManifestResponse]) -> Iterator[file_stream.Part]:
     for response in responses:
-        yield response.file if response.WhichOneof("message") == "file" else response.chunks
+        kind = response.WhichOneof("message")
+        if kind not in ("file", "chunks"):
+            raise ManifestMismatch("it has a second header" if kind else "it has a message without content")
+        yield response.file if kind == "file" else response.chunks
 
 
-Places = dict[Digest, list[tuple[int, int]]]
-"""Where each chunk goes: numbers of files, and offsets in them."""
+def _check_path_length(path: str) -> None:
+    """All paths are checked together, at the end; this bounds the memory until then."""
+    if len(path) > PATH_BYTES:
+        what = f"is {len(path)} characters long; at most {PATH_BYTES} bytes are allowed"
+        raise InvalidPath("a path cannot be held by a version", violations=[Violation(path[:80] + "…", what)])
+
+
+def _check_places(files: Sequence[FileManifest]) -> None:
+    check_paths(file.path for file in files)
+    violations = [
+        Violation(file.path, "is where pulls keep unfinished files")
+        for file in files
+        if file.path.startswith(PARTIAL_PREFIX) and "/" in file.path
+    ]
+    if violations:
+        raise InvalidPath(f"{len(violations)} of the paths cannot be pulled", violations=violations)
+
+
+Places = dict[Digest, list[tuple[int, int, int]]]
+"""Where each chunk goes: numbers of files, offsets in them, and the length that the file's list states."""
 
 
 def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -> Places:
@@ -129,6 +195,8 @@ def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -
     begun = destination.expect(manifest.files)
     places: Places = defaultdict(list)
     for index, file in enumerate(manifest.files):
+        if index in begun:
+            tell_file(progress, file.path)
         offset = 0
         found = destination.read(index) if index in begun else iter(())
         for ref in file.chunks:
@@ -136,7 +204,7 @@ def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -
             if raw is not None and chunk_digest(raw) == ref.digest:
                 progress.advance(ref.raw_bytes, 0)
             else:
-                places[ref.digest].append((index, offset))
+                places[ref.digest].append((index, offset, ref.raw_bytes))
             offset += ref.raw_bytes
     return places
 
@@ -154,14 +222,19 @@ def _fill(
     while lacking:
         try:
             for chunk in store.get(list(lacking)):
-                raw = _verified(chunk, manifest)
+                raw = _verified(chunk, lacking[chunk.digest])
                 counts.chunks_received += 1
                 counts.bytes_received += len(chunk.payload)
                 places = lacking.pop(chunk.digest)
-                for index, offset in places:
+                tell_file(progress, manifest.files[places[0][0]].path)
+                for index, offset, _ in places:
                     destination.write(index, offset, raw)
                 progress.advance(len(raw) * len(places), len(chunk.payload))
                 patience.renew()
+        except (ChunkMismatch, DataLoss) as fault:
+            if isinstance(fault, DataLoss) and "path" in fault.details:  # the server names the place
+                raise
+            raise _loss(fault, manifest) from fault
         except WeighbridgeError as error:
             patience.pause_after(error)
 
@@ -174,18 +247,25 @@ def _patiently(make: Callable[[], Manifest], patience: Patience) -> Manifest:
             patience.pause_after(error)
 
 
-def _verified(chunk: EncodedChunk, manifest: Manifest) -> bytes:
+def _verified(chunk: EncodedChunk, places: Sequence[tuple[int, int, int]]) -> bytes:
     """The chunk's raw bytes. Nothing of it is written or counted before this."""
-    try:
-        return open_chunk(chunk)
-    except ChunkMismatch as fault:
-        path, position = next(
-            (file.path, position)
-            for file in manifest.files
-            for position, ref in enumerate(file.chunks)
-            if ref.digest == chunk.digest
-        )
-        raise DataLoss(
-            f"{manifest.ref}: file {path!r}, chunk {position}: {fault.message}",
-            details={"path": path, "chunk": str(position), "digest": format_digest(chunk.digest)},
-        ) from fault
+    raw = open_chunk(chunk)
+    for _, _, raw_bytes in places:
+        if raw_bytes != len(raw):  # it would leave a gap, or run over what follows
+            name = format_digest(chunk.digest)
+            what = f"chunk {name} has {len(raw)} bytes; the file's list says {raw_bytes}"
+            raise ChunkMismatch(what, details={"digest": name})
+    return raw
+
+
+def _loss(fault: ChunkMismatch | DataLoss, manifest: Manifest) -> DataLoss:
+    """What a wrong chunk means to a reader: the first place that it belongs to."""
+    name = fault.details.get("digest", "")
+    for file in manifest.files:
+        for position, ref in enumerate(file.chunks):
+            if format_digest(ref.digest) == name:
+                return DataLoss(
+                    f"{manifest.ref}: file {file.path!r}, chunk {position}: {fault.message}",
+                    details={"path": file.path, "chunk": str(position), "digest": name},
+                )
+    return DataLoss(f"{manifest.ref}: {fault.message}", details=fault.details)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,10 +11,10 @@ from weighbridge.core.chunking import Span, cut
 from weighbridge.core.chunks import ChunkRef, EncodedChunk
 from weighbridge.core.codec import encode_chunk
 from weighbridge.core.digest import Digest, chunk_digest
-from weighbridge.core.errors import WeighbridgeError
+from weighbridge.core.errors import Cancelled, WeighbridgeError
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.core.store import ChunkStore
-from weighbridge.progress import Progress
+from weighbridge.progress import Progress, tell_file
 from weighbridge.source import Source, SourceReader
 from weighbridge.wire.retry import Patience
 
@@ -48,6 +49,7 @@ class FileUpload:
         self._store = store
         self._progress = progress
         self._patience = patience
+        self._given_up = threading.Event()
         self._settled: set[Digest] = set()
         """Chunks that the store has, or was asked for in the try that runs: asked for once, sent once."""
 
@@ -80,9 +82,14 @@ class FileUpload:
         self.counts.chunks_total += sum(len(file.chunks) for file in files)
         return [file_manifest(file.source.path, file.chunks) for file in files]
 
+    def give_up(self) -> None:
+        """Ends an ``add`` that runs in another thread: it raises ``Cancelled`` before its next chunk."""
+        self._given_up.set()
+
     def _chunks_of(self, files: Sequence[_File]) -> Iterator[EncodedChunk]:
         """The chunks that the store lacks, while the files' lists are written down."""
         for file in files:
+            tell_file(self._progress, file.source.path)
             with SourceReader(file.source) as reader:
                 spans = cut(reader, file.source.size_bytes)
                 position = 0
@@ -104,6 +111,8 @@ class FileUpload:
         missing = set(self._store.missing(unasked)) if unasked else set()
         self._settled.update(unasked)
         for number, (span, ref) in enumerate(zip(window, refs, strict=True), start=position):
+            if self._given_up.is_set():
+                raise Cancelled("the push was given up")
             moved = 0
             if ref.digest in missing:
                 missing.discard(ref.digest)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import operator
 import os
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import SIZE_BYTES, chunk_digest, format_digest, parse_digest
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
+from weighbridge.core.paths import check_paths
+from weighbridge.core.refs import parse_ref
 from weighbridge.local_state import cache_dir
 
 
@@ -64,18 +67,19 @@ def load_receipt(folder: Path) -> Receipt | None:
         document = json.loads(_place(folder).read_text())
         files = [_file(entry) for entry in document["files"]]
         manifest = parse_digest(document["manifest_digest"])
+        check_paths(file.path for file in files)
         for file in files:
             check_file(file)
         check_manifest(files, manifest)
-        return Receipt(document["ref"], manifest, files)
-    except (OSError, ValueError, KeyError, TypeError, WeighbridgeError):
-        return None
+        return Receipt(str(parse_ref(document["ref"])), manifest, files)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, WeighbridgeError):
+        return None  # whoever wrote it, it is not what save_receipt writes
 
 
 def _file(entry: dict[str, Any]) -> FileManifest:
     digests = base64.b64decode(entry["digests"])
     chunks = [
-        ChunkRef(digests[place * SIZE_BYTES : (place + 1) * SIZE_BYTES], length)
+        ChunkRef(digests[place * SIZE_BYTES : (place + 1) * SIZE_BYTES], operator.index(length))
         for place, length in enumerate(entry["lengths"])
     ]
     return FileManifest(entry["path"], entry["size_bytes"], bytes.fromhex(entry["root"]), chunks)

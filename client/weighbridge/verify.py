@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +59,15 @@ def verify_folder(connection: Connection, folder: Path) -> Verified:
 
 def _problems(folder: Path, file: FileManifest) -> Iterator[Violation]:
     local = folder / file.path
-    if not local.is_file():
-        yield Violation(file.path, "is not there")
+    try:
+        status = local.stat()
+    except OSError as fault:
+        absent = isinstance(fault, FileNotFoundError | NotADirectoryError)
+        yield Violation(file.path, "is not there" if absent else f"cannot be looked at: {fault.strerror}")
         return
-    status = local.stat()
+    if not stat.S_ISREG(status.st_mode):
+        yield Violation(file.path, "is not a regular file")
+        return
     if status.st_size != file.size_bytes:
         yield Violation(file.path, f"has {status.st_size} bytes; {file.size_bytes} were pulled")
         return
@@ -81,7 +87,7 @@ def _look_up(connection: Connection, folder: Path) -> Verified:
     digest = format_digest(manifest_digest(_read(source) for source in sources))
     request = versions_pb2.ListVersionsRequest(manifest_digest=digest, page_size=1)
     versions = connection.call(connection.versions.ListVersions, request).versions
-    if not versions:
+    if not versions or versions[0].manifest_digest != digest:
         raise VersionNotFound(
             f"{folder} was not pulled on this machine, and no version on {connection.address} holds exactly "
             f"this content ({digest}). Pull the version again into another folder to compare"

@@ -176,6 +176,7 @@ class VersionInProgress:
 
     def abort(self) -> None:
         """Gives the version up. What was uploaded is kept for a day, so that a next try need not send it."""
+        self._files.give_up()
         self._end()
         try:
             request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)

@@ -5,15 +5,20 @@ Exit codes: 0 done; 1 refused or failed; 2 what the option parser refuses; 3 a c
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 
 import click
 
 from weighbridge.cli import registry, transfer
+from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, completion, silence_completion
+from weighbridge.cli.doctor import doctor
 from weighbridge.cli.options import GlobalOptions, global_options
 from weighbridge.cli.render import print_error
 from weighbridge.cli.serve import serve
+from weighbridge.cli.text import prepare_streams, visible
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.release import __version__
 
@@ -21,11 +26,25 @@ _REFUSED = 1
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="weighbridge")
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog="'weighbridge VERB --help' has examples. 'weighbridge completion --help' says how a shell completes them.",
+)
+@click.version_option(__version__, prog_name=PROGRAM)
 @global_options
-def cli() -> None:
-    """Weighbridge: a model registry that carries the weights."""
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Weighbridge: a model registry that carries the weights.
+
+    \b
+    Examples:
+      weighbridge serve
+      weighbridge push fraud.tabular.transformer checkpoint/
+      weighbridge pull fraud.tabular.transformer:7 models/
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for _verb in (
@@ -37,29 +56,53 @@ for _verb in (
     registry.versions,
     registry.show,
     registry.resolve,
+    doctor,
+    completion,
 ):
     cli.add_command(_verb)
 
 
 def main() -> None:
     """Runs the program and exits."""
+    silence_completion()
+    prepare_streams()
     options = GlobalOptions()
     try:
-        code = cli.main(obj=options, standalone_mode=False)
+        code = cli.main(prog_name=PROGRAM, complete_var=COMPLETE_VAR, obj=options, standalone_mode=False)
         sys.stdout.flush()
     except WeighbridgeError as error:
         print_error(error, as_json=options.json)
         code = _REFUSED
     except click.ClickException as refusal:
-        refusal.show()
+        _show(refusal)
         code = refusal.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
-        code = _INTERRUPTED
+        # Not sys.exit: it would wait for threads that wait for a server, when a person wants to be gone.
+        os._exit(_INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
+        code = _REFUSED
+    except OSError as fault:
+        if fault.errno != errno.ENOSPC:
+            raise
+        _abandon_output()
+        click.echo("error: OUTPUT: the output cannot be written: the disk is full", err=True)
         code = _REFUSED
     sys.exit(code or 0)
+
+
+def _show(refusal: click.ClickException) -> None:
+    """Click's own lines; they quote what was typed, which may be anything."""
+    said = io.StringIO()
+    refusal.show(said)
+    for line in said.getvalue().removesuffix("\n").split("\n"):
+        click.echo(visible(line), err=True)
+
+
+def _abandon_output() -> None:
+    """What is still buffered goes nowhere: else the interpreter's end would fail on it again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from weighbridge.client import Client, connect
+from weighbridge.client import DEFAULT_SERVER, Client, connect
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,18 +21,42 @@ class GlobalOptions:
     server: str | None = None
     token: str | None = None
     json: bool = False
+    quiet: bool = False
 
     def connect(self) -> Client:
         """A client of the server that was named."""
         return connect(self.server, token=self.token)
+
+    def address(self) -> tuple[str, str]:
+        """The server that ``connect`` takes, and where its name comes from."""
+        return _first(self.server, "--server", "WEIGHBRIDGE_SERVER") or (DEFAULT_SERVER, "the default")
+
+    def credential(self) -> tuple[str, str] | None:
+        """The token that ``connect`` takes, and where it comes from."""
+        return _first(self.token, "--token", "WEIGHBRIDGE_TOKEN")
+
+
+def _first(given: str | None, flag: str, variable: str) -> tuple[str, str] | None:
+    if given:
+        return given, f"from {flag}"
+    value = os.environ.get(variable)
+    return (value, f"from {variable}") if value else None
 
 
 pass_options = click.make_pass_decorator(GlobalOptions, ensure=True)
 
 
 def global_options(command: F) -> F:
-    """Adds ``--server``, ``--token`` and ``--json``."""
+    """Adds ``--server``, ``--token``, ``--json`` and ``--quiet``."""
     for option in (
+        click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_remember("quiet"),
+            help="No progress, no details: only errors, and the references or names that are the result.",
+        ),
         click.option(
             "--json",
             is_flag=True,
@@ -51,7 +76,7 @@ def global_options(command: F) -> F:
             metavar="HOST:PORT",
             expose_value=False,
             callback=_remember("server"),
-            help="The server to talk to. [env: WEIGHBRIDGE_SERVER; default: 127.0.0.1:8420]",
+            help=f"The server to talk to. [env: WEIGHBRIDGE_SERVER; default: {DEFAULT_SERVER}]",
         ),
     ):
         command = option(command)

@@ -1,55 +1,97 @@
-"""A progress bar on standard error, where a person looks on."""
+"""Progress on standard error: a bar where a person looks on, lines in a log, or nothing."""
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as RichProgress
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
 
+from weighbridge.cli.options import GlobalOptions
+from weighbridge.cli.progress_lines import INTERVAL_S, ProgressLines
 from weighbridge.cli.render import console
+from weighbridge.cli.tally import Standing, Tally
+from weighbridge.cli.text import clip_start, visible
+from weighbridge.cli.units import counted, duration, size
 from weighbridge.progress import Progress, Silent
+
+_REFRESH_HZ = 8
+_BAR_CELLS_LEAST = 6
 
 
 @contextmanager
-def progress_bar(what: str, *, shown: bool) -> Iterator[Progress]:
-    """A bar for the length of the block, or nothing where it would disturb."""
-    out = console(stderr=True)
-    if not shown or not out.is_terminal:
+def progress_shown(what: str, options: GlobalOptions, *, interval_s: float = INTERVAL_S) -> Iterator[Progress]:
+    """Shows the progress of the block: see the module. ``interval_s`` is the time between lines of a log."""
+    if options.json or options.quiet:
         yield Silent()
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with RichProgress(*columns, console=out, transient=True) as bars:
-        yield _Bar(bars, bars.add_task(what, total=0), what)
+    tally = Tally()
+    # A terminal that cannot move its cursor is a log. FORCE_COLOR does not make one of a pipe.
+    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
+        with ProgressLines(what, tally, sys.stderr, interval_s=interval_s):
+            yield tally
+        return
+    bar = _Bar(what, tally)
+    # Gone when it ends: what is printed then says it all.
+    with Live(
+        bar,
+        console=console(stderr=True),
+        transient=True,
+        refresh_per_second=_REFRESH_HZ,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield tally
 
 
 class _Bar:
-    def __init__(self, bars: RichProgress, task: TaskID, what: str) -> None:
-        self._bars = bars
-        self._task = task
+    """Two lines: how far and how fast; and what is moved."""
+
+    def __init__(self, what: str, tally: Tally) -> None:
         self._what = what
-        self._files = 0
-        self._bytes = 0
+        self._tally = tally
 
-    def begin(self, files_total: int, bytes_total: int) -> None:
-        self._files += files_total
-        self._bytes += bytes_total
-        noun = "file" if self._files == 1 else "files"
-        self._bars.update(self._task, total=self._bytes, description=f"{self._what} {self._files} {noun}")
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        standing = self._tally.standing(time.monotonic())
+        # The last column stays free: some terminals break the line when it is written.
+        width = options.max_width - 1
+        lines = [self._how_far(standing, width), self._what_moves(standing, width)] if standing.begun else []
+        for text in lines or [Text(f"{self._what} …", style="dim")]:
+            text.truncate(width)
+            text.no_wrap = True
+            yield text
 
-    def advance(self, raw_bytes: int, moved_bytes: int) -> None:
-        self._bars.advance(self._task, raw_bytes)
+    def _how_far(self, standing: Standing, width: int) -> Text:
+        numbers = (
+            f"  {standing.share:4.0%}"
+            f"  {size(standing.bytes_done):>8} of {size(standing.bytes_total)}"
+            f"  {size(standing.bytes_per_second) + '/s':>10}"
+            f"  {_left(standing):<10}"
+        )
+        text = Text(self._what)
+        cells = width - cell_len(self._what) - 2 - cell_len(numbers)
+        if cells >= _BAR_CELLS_LEAST:
+            done = round(cells * standing.share)
+            text.append("  ")
+            text.append("━" * done, "cyan")
+            text.append("─" * (cells - done), "dim")
+        return text.append(numbers)
+
+    def _what_moves(self, standing: Standing, width: int) -> Text:
+        start = f"  {counted(standing.files_total, 'file')}"
+        end = f"  {counted(standing.chunks_skipped, 'chunk')} skipped" if standing.chunks_skipped else ""
+        path = clip_start(visible(standing.path), width - cell_len(start) - 3 - cell_len(end))
+        return Text(f"{start} · {path}{end}" if path else start + end, style="dim")
+
+
+def _left(standing: Standing) -> str:
+    if standing.bytes_done >= standing.bytes_total:
+        return "finishing"  # the server's disk or ours is still at it
+    seconds = standing.seconds_left
+    return "waiting" if seconds is None else f"{duration(seconds)} left"

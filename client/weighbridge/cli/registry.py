@@ -2,63 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
-from weighbridge.cli import render
+from weighbridge.cli.completion import complete_model
+from weighbridge.cli.documents import model_document, print_json, record_document, version_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
+from weighbridge.cli.render import print_facts, print_table
+from weighbridge.cli.text import visible
+from weighbridge.cli.units import moment, size
 from weighbridge.core.digest import format_digest
+from weighbridge.core.manifest import FileSummary
+from weighbridge.core.values import Version
 
 
-@click.command()
+@click.command(short_help="List the registered models.")
 @global_options
 @pass_options
 def models(options: GlobalOptions) -> None:
-    """List the registered models."""
+    """List the registered models, in order of name.
+
+    \b
+    Examples:
+      weighbridge models
+      weighbridge models --quiet              # names alone
+      weighbridge models --json | jq -r '.models[].name'
+    """
     with options.connect() as client:
         found = list(client.models())
     if options.json:
-        render.print_json({"models": [render.model_document(model) for model in found]})
+        print_json({"models": [model_document(model) for model in found]})
+    elif options.quiet:
+        _print_each(model.name for model in found)
     elif not found:
         click.echo("no models yet; 'weighbridge push MODEL PATH' registers one")
     else:
-        render.print_table(
+        print_table(
             ["MODEL", "VERSIONS", "OWNER", "CREATED", "DESCRIPTION"],
             [
-                [
-                    model.name,
-                    str(model.latest_version),
-                    model.owner,
-                    render.moment(model.created_time),
-                    model.description,
-                ]
+                [model.name, str(model.latest_version), model.owner, moment(model.created_time), model.description]
                 for model in found
             ],
             right=["VERSIONS"],
+            clipped=["DESCRIPTION"],
         )
 
 
-@click.command()
-@click.argument("model")
+@click.command(short_help="List the versions of a model.")
+@click.argument("model", shell_complete=complete_model)
 @global_options
 @pass_options
 def versions(options: GlobalOptions, model: str) -> None:
-    """List the versions of MODEL, newest first."""
+    """List the versions of MODEL, newest first.
+
+    \b
+    Examples:
+      weighbridge versions fraud.tabular.transformer
+      weighbridge versions fraud.tabular.transformer --quiet     # references alone
+    """
     with options.connect() as client:
         found = list(client.versions(model))
     if options.json:
-        render.print_json({"versions": [render.version_document(version) for version in found]})
+        print_json({"versions": [version_document(version) for version in found]})
+    elif options.quiet:
+        _print_each(version.ref for version in found)
     elif not found:
-        click.echo(f"no versions yet; 'weighbridge push {model} PATH' makes one")
+        click.echo(f"no versions yet; 'weighbridge push {visible(model)} PATH' makes one")
     else:
-        render.print_table(
+        print_table(
             ["VERSION", "STAGE", "SIZE", "FILES", "CREATED", "BY", "MANIFEST"],
             [
                 [
                     version.ref,
                     str(version.stage),
-                    render.size(version.bytes_total),
+                    size(version.bytes_total),
                     str(version.files_total),
-                    render.moment(version.created_time),
+                    moment(version.created_time),
                     version.creator,
                     format_digest(version.manifest)[:19] + "…",
                 ]
@@ -68,26 +88,75 @@ def versions(options: GlobalOptions, model: str) -> None:
         )
 
 
-@click.command()
-@click.argument("ref")
+@click.command(short_help="Show everything that a version records.")
+@click.argument("ref", shell_complete=complete_model)
 @global_options
 @pass_options
 def show(options: GlobalOptions, ref: str) -> None:
     """Show everything that a version records.
 
     REF is name (the latest), name:7, name@alias or name#b3:<digest>.
+
+    \b
+    Examples:
+      weighbridge show fraud.tabular.transformer
+      weighbridge show fraud.tabular.transformer:7 --json | jq .params
     """
     with options.connect() as client:
         version = client.version(ref)
         files = list(client.files(version.ref))
     if options.json:
-        render.print_json(render.record_document(version, files))
-        return
+        print_json(record_document(version, files))
+    elif options.quiet:
+        _print_each([version.ref])
+    else:
+        print_facts(version.ref, [(name, value) for name, value in _facts(version, files) if value])
+
+
+@click.command(short_help="Say which version a reference stands for.")
+@click.argument("ref", shell_complete=complete_model)
+@global_options
+@pass_options
+def resolve(options: GlobalOptions, ref: str) -> None:
+    """Say which version REF stands for now.
+
+    \b
+    Examples:
+      weighbridge resolve fraud.tabular.transformer
+      ref=$(weighbridge resolve -q fraud.tabular.transformer)     # pinned, such as …:7
+    """
+    with options.connect() as client:
+        resolved = client.resolve(ref)
+    if options.json:
+        print_json(
+            {
+                "model": resolved.model,
+                "version": resolved.version,
+                "ref": resolved.ref,
+                "manifest_digest": format_digest(resolved.manifest),
+                "revision": resolved.revision,
+            }
+        )
+    elif options.quiet:
+        _print_each([resolved.ref])
+    else:
+        print_facts(
+            resolved.ref,
+            [("manifest", format_digest(resolved.manifest)), ("revision", str(resolved.revision))],
+        )
+
+
+def _print_each(names: Iterable[str]) -> None:
+    for name in names:
+        click.echo(visible(name))
+
+
+def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, str]]:
     record = version.record
     assert record is not None, "a version that was asked for by itself comes with its record"
     facts = [
         ("stage", str(version.stage)),
-        ("created", f"{render.moment(version.created_time)} by {version.creator}"),
+        ("created", f"{moment(version.created_time)} by {version.creator}"),
         ("manifest", format_digest(version.manifest)),
         ("description", record.description),
     ]
@@ -97,38 +166,9 @@ def show(options: GlobalOptions, ref: str) -> None:
         (f"metric {metric.name}", f"{metric.latest:g} at step {metric.step}, {metric.points} points")
         for metric in version.metrics or ()
     ]
-    facts += [
-        (
-            f"dataset {dataset.name}",
-            " ".join(filter(None, (dataset.version, dataset.role, dataset.digest, dataset.uri))),
-        )
-        for dataset in record.datasets
-    ]
+    for dataset in record.datasets:
+        said = (dataset.version, dataset.role, dataset.digest, dataset.uri)
+        facts.append((f"dataset {dataset.name}", " ".join(filter(None, said))))
     facts += [(f"parent {parent.ref}", str(parent.relation)) for parent in record.parents]
-    facts += [(f"file {file.path}", render.size(file.size_bytes)) for file in files]
-    render.print_facts(version.ref, [(name, value) for name, value in facts if value])
-
-
-@click.command()
-@click.argument("ref")
-@global_options
-@pass_options
-def resolve(options: GlobalOptions, ref: str) -> None:
-    """Say which version REF stands for now."""
-    with options.connect() as client:
-        resolved = client.resolve(ref)
-    if options.json:
-        render.print_json(
-            {
-                "model": resolved.model,
-                "version": resolved.version,
-                "ref": resolved.ref,
-                "manifest_digest": format_digest(resolved.manifest),
-                "revision": resolved.revision,
-            }
-        )
-        return
-    render.print_facts(
-        resolved.ref,
-        [("manifest", format_digest(resolved.manifest)), ("revision", str(resolved.revision))],
-    )
+    facts += [(f"file {file.path}", size(file.size_bytes)) for file in files]
+    return facts

@@ -6,13 +6,20 @@ from pathlib import Path
 
 import click
 
+from weighbridge.cli.completion import complete_folder
 from weighbridge.cli.options import global_options
 from weighbridge.core.errors import StartupFailed
 
 
-@click.command()
+@click.command(short_help="Run a server.")
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 picks a free one.")
-@click.option("--data", metavar="DIR", type=click.Path(path_type=Path), help="The data directory.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    shell_complete=complete_folder,
+    help="The data directory.",
+)
 @click.option("--database", metavar="URL", help="Your own PostgreSQL in place of the embedded one.")
 @click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
 @global_options

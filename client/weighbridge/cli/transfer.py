@@ -6,10 +6,14 @@ from pathlib import Path
 
 import click
 
-from weighbridge.cli import render
+from weighbridge.cli.completion import complete_folder, complete_model
+from weighbridge.cli.documents import print_json, pulled_document, pushed_document, verified_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.pairs import DatasetName, Measure, Pair, scalars
-from weighbridge.cli.progress_bar import progress_bar
+from weighbridge.cli.progress_bar import progress_shown
+from weighbridge.cli.render import print_facts
+from weighbridge.cli.text import visible
+from weighbridge.cli.units import counted, size
 from weighbridge.core.digest import format_digest
 from weighbridge.core.values import Dataset
 
@@ -17,10 +21,17 @@ FOUND_SOMETHING = 3
 """Exit code of a check that found something."""
 
 
-@click.command()
-@click.argument("model")
+@click.command(short_help="Push files and folders as a new version.")
+@click.argument("model", shell_complete=complete_model)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path())
-@click.option("--parent", "parents", multiple=True, metavar="REF", help="A version that this one was made from.")
+@click.option(
+    "--parent",
+    "parents",
+    multiple=True,
+    metavar="REF",
+    shell_complete=complete_model,
+    help="A version that this one was made from.",
+)
 @click.option("--param", "params", multiple=True, type=Pair(), help="A parameter of the training.")
 @click.option("--metric", "metrics", multiple=True, type=Measure(), help="The value of a metric.")
 @click.option("--tag", "tags", multiple=True, type=Pair(), help="A label.")
@@ -42,15 +53,17 @@ def push(
     """Push files and folders as a new version of MODEL.
 
     A folder's files keep their paths relative to it, a file its base name. Only what the server does not
-    hold is sent. A missing model is created.
+    hold is sent. A missing model is created. With --quiet, only the new version's reference is printed.
 
     \b
     Examples:
       weighbridge push fraud.tabular.transformer checkpoint/
-      weighbridge push fraud.tabular.transformer model.safetensors --param lr=3e-4 --metric auc=0.93 \\
-          --tag hardware_target=gpu --dataset transactions:2026-10
+      weighbridge push fraud.tabular.transformer model.safetensors \\
+          --param lr=3e-4 --metric auc=0.93 --tag hardware_target=gpu \\
+          --dataset transactions:2026-10 --parent fraud.tabular.transformer:6
+      ref=$(weighbridge push -q fraud.tabular.transformer checkpoint/)
     """
-    with options.connect() as client, progress_bar("pushing", shown=not options.json) as progress:
+    with options.connect() as client, progress_shown("pushing", options) as progress:
         pushed = client.push(
             model,
             *paths,
@@ -64,119 +77,91 @@ def push(
         )
     version = pushed.version
     if options.json:
-        render.print_json(
-            {
-                "model": version.model,
-                "version": version.version,
-                "ref": version.ref,
-                "manifest_digest": format_digest(version.manifest),
-                "bytes_total": pushed.bytes_total,
-                "bytes_sent": pushed.bytes_sent,
-                "chunks_total": pushed.chunks_total,
-                "chunks_sent": pushed.chunks_sent,
-                "seconds": round(pushed.seconds, 3),
-            }
+        print_json(pushed_document(pushed))
+    elif options.quiet:
+        click.echo(visible(version.ref))
+    else:
+        print_facts(
+            f"pushed {version.ref}",
+            [
+                ("content", f"{counted(version.files_total, 'file')}, {size(pushed.bytes_total)}"),
+                ("manifest", format_digest(version.manifest)),
+                ("sent", _moved(pushed.bytes_sent, pushed.chunks_sent, pushed.chunks_total, pushed.bytes_total)),
+                ("time", _time(pushed.seconds, pushed.bytes_total)),
+            ],
         )
-        return
-    render.print_facts(
-        f"pushed {version.ref}",
-        [
-            ("content", f"{_files(version.files_total)}, {render.size(pushed.bytes_total)}"),
-            ("manifest", format_digest(version.manifest)),
-            ("sent", _moved(pushed.bytes_sent, pushed.chunks_sent, pushed.chunks_total, pushed.bytes_total)),
-            ("time", _time(pushed.seconds, pushed.bytes_total)),
-        ],
-    )
 
 
-@click.command()
-@click.argument("ref")
-@click.argument("dest", required=False, type=click.Path())
+@click.command(short_help="Pull a version into a folder.")
+@click.argument("ref", shell_complete=complete_model)
+@click.argument("dest", required=False, type=click.Path(), shell_complete=complete_folder)
 @global_options
 @pass_options
 def pull(options: GlobalOptions, ref: str, dest: str | None) -> None:
     """Pull a version into the folder DEST (made if absent; default: the model's name).
 
-    Every byte is verified before any file appears.
+    REF is name (the latest), name:7, name@alias or name#b3:<digest>. Every byte is verified before any file
+    appears. With --quiet, only the reference of what was pulled is printed.
 
     \b
     Examples:
       weighbridge pull fraud.tabular.transformer
       weighbridge pull fraud.tabular.transformer:7 models/
     """
-    with options.connect() as client, progress_bar("pulling", shown=not options.json) as progress:
+    with options.connect() as client, progress_shown("pulling", options) as progress:
         pulled = client.pull_with_counts(ref, dest, progress=progress)
     if options.json:
-        render.print_json(
-            {
-                "ref": pulled.ref,
-                "version": pulled.version,
-                "manifest_digest": format_digest(pulled.manifest),
-                "bytes_total": pulled.bytes_total,
-                "bytes_received": pulled.bytes_received,
-                "chunks_total": pulled.chunks_total,
-                "chunks_received": pulled.chunks_received,
-                "seconds": round(pulled.seconds, 3),
-                "path": str(pulled.path),
-            }
+        print_json(pulled_document(pulled))
+    elif options.quiet:
+        click.echo(visible(pulled.ref))
+    else:
+        received = _moved(pulled.bytes_received, pulled.chunks_received, pulled.chunks_total, pulled.bytes_total)
+        print_facts(
+            f"pulled {pulled.ref} into {pulled.path}",
+            [
+                ("content", _verified(pulled.files_total, pulled.bytes_total)),
+                ("manifest", format_digest(pulled.manifest)),
+                ("received", received),
+                ("time", _time(pulled.seconds, pulled.bytes_total)),
+            ],
         )
-        return
-    received = _moved(pulled.bytes_received, pulled.chunks_received, pulled.chunks_total, pulled.bytes_total)
-    render.print_facts(
-        f"pulled {pulled.ref} into {pulled.path}",
-        [
-            (
-                "content",
-                f"{_files(pulled.files_total)}, {render.size(pulled.bytes_total)}, every byte verified",
-            ),
-            ("manifest", format_digest(pulled.manifest)),
-            ("received", received),
-            ("time", _time(pulled.seconds, pulled.bytes_total)),
-        ],
-    )
 
 
-@click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.command(short_help="Check every byte of a pulled folder.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path), shell_complete=complete_folder)
 @global_options
 @click.pass_context
 @pass_options
 def verify(options: GlobalOptions, context: click.Context, folder: Path) -> None:
-    """Check every byte of a pulled folder. Exits with 3 when something is not what was pulled."""
+    """Check every byte of a pulled folder. Exits with 3 when something is not what was pulled.
+
+    \b
+    Examples:
+      weighbridge verify models/
+      weighbridge verify -q models/ || echo "pull it again"
+    """
     with options.connect() as client:
         verified = client.verify(folder)
     if options.json:
-        problems = [{"path": problem.path, "message": problem.message} for problem in verified.problems]
-        render.print_json(
-            {
-                "path": str(verified.path),
-                "ref": verified.ref,
-                "ok": verified.ok,
-                "files_total": verified.files_total,
-                "bytes_total": verified.bytes_total,
-                "problems": problems,
-            }
-        )
-    elif verified.ok:
-        content = f"{_files(verified.files_total)}, {render.size(verified.bytes_total)}, every byte verified"
-        render.print_facts(f"{folder} is {verified.ref}", [("content", content)])
-    else:
-        render.print_facts(
-            f"{folder} is not {verified.ref}",
-            [(problem.path, problem.message) for problem in verified.problems],
-        )
+        print_json(verified_document(verified))
+    elif not verified.ok:
+        problems = [(problem.path, problem.message) for problem in verified.problems]
+        print_facts(f"{folder} is not {verified.ref}", problems)
+    elif not options.quiet:
+        content = _verified(verified.files_total, verified.bytes_total)
+        print_facts(f"{folder} is {verified.ref}", [("content", content)])
     if not verified.ok:
         context.exit(FOUND_SOMETHING)
 
 
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"
+def _verified(files_total: int, bytes_total: int) -> str:
+    return f"{counted(files_total, 'file')}, {size(bytes_total)}, every byte verified"
 
 
 def _moved(moved: int, chunks: int, chunks_total: int, bytes_total: int) -> str:
     share = f", {moved / bytes_total:.3f} of the size" if bytes_total else ""
-    return f"{render.size(moved)} in {chunks} of {chunks_total} chunks{share}"
+    return f"{size(moved)} in {chunks} of {chunks_total} chunks{share}"
 
 
 def _time(seconds: float, bytes_total: int) -> str:
-    return f"{seconds:.2f} s, {render.size(bytes_total / seconds)}/s" if seconds else "0 s"
+    return f"{seconds:.2f} s, {size(bytes_total / seconds)}/s" if seconds else "0 s"

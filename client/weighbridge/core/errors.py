@@ -286,6 +286,13 @@ class StorageFailed(WeighbridgeError):
     reason = "STORAGE_FAILED"
 
 
+class StorageFull(WeighbridgeError):
+    """The server has no space left; what was not acknowledged must be sent again once it has."""
+
+    code = Code.RESOURCE_EXHAUSTED
+    reason = "STORAGE_FULL"
+
+
 class StartupFailed(WeighbridgeError):
     """The server cannot start: a directory, a port, a database or a setting stands in the way."""
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from blake3 import blake3
 
 from weighbridge.core.chunks import ChunkRef
-from weighbridge.core.digest import Digest, format_digest
+from weighbridge.core.digest import SIZE_BYTES, Digest, format_digest
 from weighbridge.core.errors import ManifestMismatch
+from weighbridge.core.limits import CHUNK_BYTES
 
 _ROOT_CONTEXT = "weighbridge.v1 file root"
 _MANIFEST_CONTEXT = "weighbridge.v1 manifest"
@@ -65,11 +66,18 @@ def manifest_digest(files: Iterable[FileManifest | FileSummary]) -> Digest:
 
 
 def check_file(file: FileManifest) -> None:
-    """Checks that size and root are those of the list.
+    """Checks that each entry of the list can be a chunk, and that size and root are those of the list.
 
     Raises:
         ManifestMismatch: one of them is not.
     """
+    for position, chunk in enumerate(file.chunks):
+        if len(chunk.digest) != SIZE_BYTES or not 1 <= chunk.raw_bytes <= CHUNK_BYTES:
+            raise ManifestMismatch(
+                f"{file.path!r}, chunk {position}: a digest of {len(chunk.digest)} bytes for {chunk.raw_bytes} bytes; "
+                f"a chunk has {SIZE_BYTES} and 1 to {CHUNK_BYTES}",
+                details={"path": file.path, "chunk": str(position)},
+            )
     size_bytes = sum(chunk.raw_bytes for chunk in file.chunks)
     if size_bytes != file.size_bytes:
         raise ManifestMismatch(

@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED. The server does not offer this call."""
     ERROR_REASON_STORAGE_FAILED: _ErrorReason.ValueType  # 47
     """UNAVAILABLE. The server could not write or sync its store: send again what was not acknowledged."""
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 48
+    """RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
     ERROR_REASON_DATA_LOSS: _ErrorReason.ValueType  # 60
     """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
     position in the file, from 0) and `digest`.
@@ -160,6 +162,8 @@ ERROR_REASON_UNIMPLEMENTED: ErrorReason.ValueType  # 46
 """UNIMPLEMENTED. The server does not offer this call."""
 ERROR_REASON_STORAGE_FAILED: ErrorReason.ValueType  # 47
 """UNAVAILABLE. The server could not write or sync its store: send again what was not acknowledged."""
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 48
+"""RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
 ERROR_REASON_DATA_LOSS: ErrorReason.ValueType  # 60
 """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
 position in the file, from 0) and `digest`.

@@ -126,6 +126,9 @@ class TransferServiceServicer:
         INVALID_ARGUMENT / CHUNK_MISMATCH: names the chunk that is not what it says.
         INVALID_ARGUMENT / INVALID_REQUEST: the first message is not `open`, or a later one is.
         UNAVAILABLE / STORAGE_FAILED: the server could not write; send what is not durable again.
+        RESOURCE_EXHAUSTED / STORAGE_FULL: the server has no space left.
+        RESOURCE_EXHAUSTED / OVERLOADED: all places for transfers are taken (as for every stream here).
+        DEADLINE_EXCEEDED / DEADLINE_EXCEEDED: nothing came for a while (as for every stream here).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

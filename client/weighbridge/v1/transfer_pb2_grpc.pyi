@@ -73,6 +73,9 @@ class TransferServiceStub:
       INVALID_ARGUMENT / CHUNK_MISMATCH: names the chunk that is not what it says.
       INVALID_ARGUMENT / INVALID_REQUEST: the first message is not `open`, or a later one is.
       UNAVAILABLE / STORAGE_FAILED: the server could not write; send what is not durable again.
+      RESOURCE_EXHAUSTED / STORAGE_FULL: the server has no space left.
+      RESOURCE_EXHAUSTED / OVERLOADED: all places for transfers are taken (as for every stream here).
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED: nothing came for a while (as for every stream here).
     """
     PutManifest: _grpc.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
@@ -173,6 +176,9 @@ class TransferServiceAsyncStub(TransferServiceStub):
       INVALID_ARGUMENT / CHUNK_MISMATCH: names the chunk that is not what it says.
       INVALID_ARGUMENT / INVALID_REQUEST: the first message is not `open`, or a later one is.
       UNAVAILABLE / STORAGE_FAILED: the server could not write; send what is not durable again.
+      RESOURCE_EXHAUSTED / STORAGE_FULL: the server has no space left.
+      RESOURCE_EXHAUSTED / OVERLOADED: all places for transfers are taken (as for every stream here).
+      DEADLINE_EXCEEDED / DEADLINE_EXCEEDED: nothing came for a while (as for every stream here).
     """
     PutManifest: _aio.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]  # type: ignore[assignment]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
@@ -282,6 +288,9 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / CHUNK_MISMATCH: names the chunk that is not what it says.
           INVALID_ARGUMENT / INVALID_REQUEST: the first message is not `open`, or a later one is.
           UNAVAILABLE / STORAGE_FAILED: the server could not write; send what is not durable again.
+          RESOURCE_EXHAUSTED / STORAGE_FULL: the server has no space left.
+          RESOURCE_EXHAUSTED / OVERLOADED: all places for transfers are taken (as for every stream here).
+          DEADLINE_EXCEEDED / DEADLINE_EXCEEDED: nothing came for a while (as for every stream here).
         """
 
     @_abc_1.abstractmethod

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from weighbridge.core.errors import Unavailable, WeighbridgeError
+import grpc
+
+from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
 from weighbridge.v1 import journal_pb2_grpc, models_pb2_grpc, transfer_pb2_grpc, versions_pb2_grpc
 from weighbridge.wire.channel import UNARY_DEADLINE_S, call_metadata, open_channel, translated
 from weighbridge.wire.retry import Patience
@@ -14,6 +18,7 @@ from weighbridge.wire.retry import Patience
 Response = TypeVar("Response")
 
 RETRY_LIMIT_S = 60.0
+STALL_TIMEOUT_S = 60.0
 
 
 class Connection:
@@ -22,12 +27,27 @@ class Connection:
     Safe to use from several threads.
     """
 
-    def __init__(self, address: str, token: str | None, *, retry_limit_s: float = RETRY_LIMIT_S) -> None:
-        """``retry_limit_s``: how long work that stands still is tried again."""
+    def __init__(
+        self,
+        address: str,
+        token: str | None,
+        *,
+        retry_limit_s: float = RETRY_LIMIT_S,
+        stall_timeout_s: float = STALL_TIMEOUT_S,
+    ) -> None:
+        """A connection that opens on its first call.
+
+        Args:
+            address: ``HOST:PORT``.
+            token: what proves the caller, or none.
+            retry_limit_s: how long work that stands still is tried again.
+            stall_timeout_s: how long a stream may owe something and move nothing before it is ended.
+        """
         self.address = address
         self._channel = open_channel(address)
         self._metadata = call_metadata(token)
         self._retry_limit_s = retry_limit_s
+        self._stall_timeout_s = stall_timeout_s
         self._reached = False
         self._closed = threading.Event()
         self.models = models_pb2_grpc.ModelServiceStub(self._channel)
@@ -71,22 +91,87 @@ class Connection:
         patience = self.patience()
         while True:
             try:
-                with translated(self.address):
-                    return method(iter(requests()), metadata=self._metadata)
+                response: Response = self._send_once(method, requests())
+                return response
             except WeighbridgeError as error:
                 patience.pause_after(error)
 
+    def _send_once(self, method: Any, requests: Iterable[Any]) -> Any:
+        moved = time.monotonic()
+
+        def taken() -> Iterator[Any]:
+            nonlocal moved
+            for request in requests:
+                moved = time.monotonic()
+                yield request
+            moved = time.monotonic()
+
+        call = method.future(taken(), metadata=self._metadata)
+        with self.watched(call, lambda: moved):
+            return call.result()
+
     def open(self, method: Callable[..., Any], request: Any) -> Any:
-        """A call that streams answers; iterate it within ``translated``, or through ``stream``."""
+        """A call that streams answers; iterate it within ``watched``, or through ``stream``."""
         return method(request, metadata=self._metadata)
 
-    def stream(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """A stream of answers. Leaving the iteration early ends the call. Not tried again: the caller is."""
+    def stream(self, method: Callable[..., Any], request: Any) -> Generator[Any, None, None]:
+        """A stream of answers. Leaving the iteration early ends the call. Not tried again: the caller is.
+
+        Raises:
+            DeadlineExceeded: the next answer, while somebody waited for it, did not come in time.
+            WeighbridgeError: what the status stands for.
+        """
         call = self.open(method, request)
+        waiting_since: float | None = None
         try:
-            with translated(self.address):
-                for response in call:
+            with self.watched(call, lambda: waiting_since):
+                while True:
+                    waiting_since = time.monotonic()
+                    response = next(call, None)
+                    waiting_since = None
+                    if response is None:
+                        return
                     self._reached = True
                     yield response
         finally:
             call.cancel()
+
+    @contextmanager
+    def watched(self, call: Any, owing_since: Callable[[], float | None]) -> Iterator[None]:
+        """Wait for what ``call`` sends inside the block: it ends a stream that stands still, and raises errors.
+
+        ``owing_since`` is asked, in another thread, since when (``time.monotonic``) the server has owed
+        something and moved nothing; None while it owes nothing.
+
+        Raises:
+            DeadlineExceeded: that was ``stall_timeout_s`` ago.
+            WeighbridgeError: what the status stands for.
+        """
+        ended, stalled = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            wait_s = self._stall_timeout_s
+            # No wait is longer than a debt that begins during it may become: none is noticed late.
+            while not ended.wait(wait_s):
+                since = owing_since()
+                wait_s = self._stall_timeout_s - (0.0 if since is None else time.monotonic() - since)
+                if wait_s <= 0:
+                    stalled.set()
+                    call.cancel()
+                    return
+
+        threading.Thread(target=watch, name="weighbridge-stall", daemon=True).start()
+        try:
+            with translated(self.address):
+                yield
+        except (Cancelled, grpc.FutureCancelledError) as fault:
+            if stalled.is_set():
+                raise DeadlineExceeded(
+                    f"{self.address} moved nothing for {self._stall_timeout_s:g} s on a stream that it owes more; "
+                    "the stream was ended"
+                ) from fault
+            if isinstance(fault, Cancelled):
+                raise
+            raise Cancelled(f"the call to {self.address} was ended here") from fault
+        finally:
+            ended.set()

@@ -9,8 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from weighbridge.core import values
 from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
-from weighbridge.core.digest import format_digest, parse_digest
-from weighbridge.core.errors import ChunkMismatch
+from weighbridge.core.digest import Digest, format_digest, parse_digest
+from weighbridge.core.errors import ChunkMismatch, DataLoss, InvalidReference, Unimplemented
 from weighbridge.core.manifest import FileManifest, FileSummary
 from weighbridge.v1 import journal_pb2, models_pb2, records_pb2, transfer_pb2, versions_pb2
 
@@ -38,8 +38,22 @@ def time_message(time: datetime) -> Timestamp:
 
 
 def time_value(message: Timestamp) -> datetime:
-    """A message as a datetime in UTC."""
-    return message.ToDatetime(tzinfo=UTC)
+    """A message as a datetime in UTC.
+
+    Raises:
+        DataLoss: it is beyond the years 1 to 9999.
+    """
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as fault:
+        raise DataLoss(f"the server sent a time that is none: {message.seconds} s, {message.nanos} ns") from fault
+
+
+def _digest_value(text: str, what: str) -> Digest:
+    try:
+        return parse_digest(text)
+    except InvalidReference as fault:
+        raise DataLoss(f"the server sent {text[:80]!r} as the digest of {what[:80]!r}") from fault
 
 
 # -- records -----------------------------------------------------------------------------------
@@ -163,14 +177,24 @@ def version_message(version: values.Version) -> versions_pb2.Version:
 
 
 def version_value(message: versions_pb2.Version) -> values.Version:
-    """A message as a version."""
+    """A message as a version.
+
+    Raises:
+        DataLoss: it has a digest or a time that is none.
+        Unimplemented: it is in a stage of a later release.
+    """
+    stage = _STAGES_BACK.get(message.stage)
+    if stage is None:
+        raise Unimplemented(
+            f"{message.ref[:80]!r} is in stage {message.stage}, which this release does not know; install a later one"
+        )
     whole = message.HasField("record")
     return values.Version(
         model=message.model,
         version=message.version,
         ref=message.ref,
-        manifest=parse_digest(message.manifest_digest),
-        stage=_STAGES_BACK[message.stage],
+        manifest=_digest_value(message.manifest_digest, message.ref),
+        stage=stage,
         creator=message.creator,
         created_time=time_value(message.created_time),
         files_total=message.files_total,
@@ -195,10 +219,9 @@ def resolved_message(resolved: values.Resolved) -> versions_pb2.ResolveVersionRe
 
 
 def resolved_value(message: versions_pb2.ResolveVersionResponse) -> values.Resolved:
-    """A message as a pinned reference."""
-    return values.Resolved(
-        message.model, message.version, message.ref, parse_digest(message.manifest_digest), message.revision
-    )
+    """A message as a pinned reference. Raises: DataLoss, where its digest is none."""
+    manifest = _digest_value(message.manifest_digest, message.ref)
+    return values.Resolved(message.model, message.version, message.ref, manifest, message.revision)
 
 
 def upload_message(upload: values.Upload, limits: versions_pb2.Limits) -> versions_pb2.Upload:

@@ -31,7 +31,7 @@ def join(parts: Iterable[Part]) -> Iterator[FileManifest]:
     """The files of a stream of parts. Size and root are not checked here: see ``check_file``.
 
     Raises:
-        ManifestMismatch: a list is longer or shorter than its entry announced.
+        ManifestMismatch: a list is longer or shorter than its entry announced, or a part of it is empty.
         LimitExceeded: more files, or more chunks, than a version may have.
     """
     entry: transfer_pb2.FileEntry | None = None
@@ -48,6 +48,8 @@ def join(parts: Iterable[Part]) -> Iterator[FileManifest]:
             check_limit("chunks", chunks_total, CHUNKS_PER_VERSION)
         elif entry is None:
             raise ManifestMismatch("the stream has chunks before the first file")
+        elif not part.chunks:  # a stream of these would never end
+            raise ManifestMismatch(f"{entry.path!r} has a part of its list without entries")
         else:
             chunks += convert.chunk_list_value(part)
             if len(chunks) > entry.chunks_total:

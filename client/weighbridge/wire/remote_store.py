@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.digest import Digest, format_digest
@@ -46,7 +46,7 @@ class RemoteStore:
     def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """See ``ChunkStore.put``. What ``chunks`` raises, this raises."""
         sending = _Sending(self._upload_id, chunks, Credit(self._credit_bytes))
-        call = self._connection.open(self._connection.transfer.UploadChunks, sending.requests())
+        call = self._connection.open(self._connection.transfer.UploadChunks, sending)
         try:
             with translated(self._connection.address):
                 for response in call:
@@ -58,8 +58,8 @@ class RemoteStore:
                 raise sending.failure from None
             raise
         finally:
-            sending.credit.close()
             call.cancel()
+            sending.stop()
         if sending.failure is not None:
             raise sending.failure
 
@@ -78,7 +78,7 @@ class RemoteStore:
                         details={"digest": name},
                     )
                 yield convert.chunk_value(response.chunk)
-            responses.close()  # type: ignore[attr-defined]
+            responses.close()
 
 
 class _Sending:
@@ -91,8 +91,31 @@ class _Sending:
         self._chunks = chunks
         self._lock = threading.Lock()
         self._on_the_way: dict[Digest, list[int]] = defaultdict(list)
+        self._turn = threading.Lock()
+        self._stopped = False
+        self._requests = self._make_requests()
 
-    def requests(self) -> Iterator[transfer_pb2.UploadChunksRequest]:
+    def __iter__(self) -> Iterator[transfer_pb2.UploadChunksRequest]:
+        return self
+
+    def __next__(self) -> transfer_pb2.UploadChunksRequest:
+        with self._turn:
+            if self._stopped:
+                raise StopIteration
+            return next(self._requests)
+
+    def stop(self) -> None:
+        """Ends the making of requests. When it returns, no code of ``chunks`` runs any more.
+
+        gRPC's thread may still be inside ``chunks`` when its call has failed, and the caller is about to
+        begin another: two at once would confuse what the one has sent with what the other has.
+        """
+        self._stopped = True
+        self.credit.close()
+        with self._turn:
+            self._requests.close()
+
+    def _make_requests(self) -> Generator[transfer_pb2.UploadChunksRequest, None, None]:
         yield transfer_pb2.UploadChunksRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload_id))
         try:
             for chunk in self._chunks:

@@ -73,11 +73,13 @@ class Reading:
     def _get(self, version: Version, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
         stored = self._chunks.get(digests)
         for digest in digests:
-            try:
-                chunk = next(stored)
-            except DataLoss as fault:
-                raise self._loss(version, digest, fault.message) from fault
-            yield chunk
+            yield self._next(version, digest, stored)
+
+    def _next(self, version: Version, digest: Digest, stored: Iterator[EncodedChunk]) -> EncodedChunk:
+        try:
+            return next(stored)
+        except DataLoss as fault:
+            raise self._loss(version, digest, fault.message) from fault
 
     def read_file(self, ref: str, path: str, offset: int, limit: int) -> Iterator[bytes]:
         """Raw, verified bytes of one file from ``offset``, at most ``limit`` (0: to the end).

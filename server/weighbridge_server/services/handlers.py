@@ -10,6 +10,15 @@ import grpc
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
+class Serialized:
+    """An answer that is bytes already."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: bytes) -> None:
+        self.frame = frame
+
+
 def behaviour_of(handler: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
     """The servicer's method: takes a request or an iterator of them, returns an answer or an iterator."""
     behaviour: Callable[[Any, grpc.ServicerContext], Any] = (
@@ -19,7 +28,11 @@ def behaviour_of(handler: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
 
 
 def with_behaviour(handler: Any, behaviour: Callable[[Any, grpc.ServicerContext], Any]) -> Handler:
-    """The same handler with another method in it."""
+    """The same handler with another method in it, whose answers may be ``Serialized``."""
+
+    def serialize(answer: Any) -> bytes:
+        return answer.frame if isinstance(answer, Serialized) else handler.response_serializer(answer)
+
     make: Any = {
         (False, False): grpc.unary_unary_rpc_method_handler,
         (False, True): grpc.unary_stream_rpc_method_handler,
@@ -29,6 +42,6 @@ def with_behaviour(handler: Any, behaviour: Callable[[Any, grpc.ServicerContext]
     made: Handler = make(
         behaviour,
         request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
+        response_serializer=serialize,
     )
     return made

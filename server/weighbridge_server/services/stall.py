@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -23,10 +24,16 @@ class Movement:
 
     def observed(self, messages: Iterable[T]) -> Iterator[T]:
         """The messages, each noted when it comes and when the next one is asked for."""
-        for message in messages:
-            self.last = time.monotonic()
-            yield message
-            self.last = time.monotonic()
+        iterator = iter(messages)
+        with contextlib.suppress(StopIteration):
+            while True:
+                yield self._note(next(iterator))
+                self.last = time.monotonic()
+
+    def _note(self, message: T) -> T:
+        # No variable holds a message while its receiver takes its time: it may be a chunk.
+        self.last = time.monotonic()
+        return message
 
 
 class StallWatch:

@@ -15,9 +15,11 @@ from weighbridge.core.store import Ack, Held
 from weighbridge.core.values import Version
 from weighbridge.v1 import transfer_pb2, transfer_pb2_grpc
 from weighbridge.wire import convert, file_stream
+from weighbridge.wire.chunk_frame import download_frame
 from weighbridge_server.domain.reading import Reading
 from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.handlers import Serialized
 
 _READ_PIECE_BYTES = 1024 * 1024
 
@@ -63,9 +65,9 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
 
     def DownloadChunks(
         self, request: transfer_pb2.DownloadChunksRequest, context: grpc.ServicerContext
-    ) -> Iterator[transfer_pb2.DownloadChunksResponse]:
-        for chunk in self._reading.chunks(request.ref, request.digests):
-            yield transfer_pb2.DownloadChunksResponse(chunk=convert.chunk_message(chunk))
+    ) -> Iterator[transfer_pb2.DownloadChunksResponse | Serialized]:
+        # Nothing here keeps a chunk once it is a frame: a stream whose client is slow holds it once.
+        return map(Serialized, map(download_frame, self._reading.chunks(request.ref, request.digests)))
 
     def ReadFile(
         self, request: transfer_pb2.ReadFileRequest, context: grpc.ServicerContext

@@ -1,0 +1,142 @@
+"""What programs see: JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from weighbridge.cli.units import rfc3339
+from weighbridge.core.digest import format_digest
+from weighbridge.core.errors import WeighbridgeError
+from weighbridge.core.manifest import FileSummary
+from weighbridge.core.values import Model, Version
+from weighbridge.pull import Pulled
+from weighbridge.verify import Verified
+from weighbridge.version import Pushed
+
+_UNFIT = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Within JSON's strings: what JSON may leave as it is, but a terminal acts on or no encoding has."""
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(_plain(document), ensure_ascii=ascii_only, allow_nan=False)
+    print(_UNFIT.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinities: they become text, as in protobuf's JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def error_document(error: WeighbridgeError) -> dict[str, Any]:
+    """What went wrong."""
+    return {
+        "error": {
+            "code": str(error.code),
+            "reason": error.reason,
+            "message": error.message,
+            "violations": [{"path": item.path, "message": item.message} for item in error.violations],
+            "details": error.details,
+        }
+    }
+
+
+def model_document(model: Model) -> dict[str, Any]:
+    """A model."""
+    return {
+        "name": model.name,
+        "owner": model.owner,
+        "creator": model.creator,
+        "description": model.description,
+        "created_time": rfc3339(model.created_time),
+        "latest_version": model.latest_version,
+    }
+
+
+def version_document(version: Version) -> dict[str, Any]:
+    """A version in a list."""
+    return {
+        "model": version.model,
+        "version": version.version,
+        "ref": version.ref,
+        "manifest_digest": format_digest(version.manifest),
+        "stage": str(version.stage),
+        "creator": version.creator,
+        "created_time": rfc3339(version.created_time),
+        "files_total": version.files_total,
+        "bytes_total": version.bytes_total,
+        "chunks_total": version.chunks_total,
+    }
+
+
+def record_document(version: Version, files: Iterable[FileSummary]) -> dict[str, Any]:
+    """A version with its whole record."""
+    record = version.record
+    assert record is not None, "a version that was asked for by itself comes with its record"
+    return {
+        **version_document(version),
+        "description": record.description,
+        "params": dict(record.params),
+        "tags": dict(record.tags),
+        "metrics": {metric.name: metric.latest for metric in version.metrics or ()},
+        "datasets": [vars(dataset) for dataset in record.datasets],
+        "parents": [{"ref": parent.ref, "relation": str(parent.relation)} for parent in record.parents],
+        "files": [
+            {"path": file.path, "size_bytes": file.size_bytes, "root": format_digest(file.root)} for file in files
+        ],
+    }
+
+
+def pushed_document(pushed: Pushed) -> dict[str, Any]:
+    """What a push made, and what that took."""
+    version = pushed.version
+    return {
+        "model": version.model,
+        "version": version.version,
+        "ref": version.ref,
+        "manifest_digest": format_digest(version.manifest),
+        "bytes_total": pushed.bytes_total,
+        "bytes_sent": pushed.bytes_sent,
+        "chunks_total": pushed.chunks_total,
+        "chunks_sent": pushed.chunks_sent,
+        "seconds": round(pushed.seconds, 3),
+    }
+
+
+def pulled_document(pulled: Pulled) -> dict[str, Any]:
+    """What was pulled, and what that took."""
+    return {
+        "ref": pulled.ref,
+        "version": pulled.version,
+        "manifest_digest": format_digest(pulled.manifest),
+        "bytes_total": pulled.bytes_total,
+        "bytes_received": pulled.bytes_received,
+        "chunks_total": pulled.chunks_total,
+        "chunks_received": pulled.chunks_received,
+        "seconds": round(pulled.seconds, 3),
+        "path": str(pulled.path),
+    }
+
+
+def verified_document(verified: Verified) -> dict[str, Any]:
+    """What a folder was found to be."""
+    return {
+        "path": str(verified.path),
+        "ref": verified.ref,
+        "ok": verified.ok,
+        "files_total": verified.files_total,
+        "bytes_total": verified.bytes_total,
+        "problems": [{"path": problem.path, "message": problem.message} for problem in verified.problems],
+    }

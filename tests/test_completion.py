@@ -1,0 +1,113 @@
+"""Shell completion, asked as the shells ask."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import WEIGHBRIDGE, RunCli, RunningServer
+
+import weighbridge as wb
+
+NewModel = Callable[[], str]
+
+Ask = Callable[..., list[str]]
+
+
+@pytest.fixture
+def ask(server: RunningServer) -> Ask:
+    """What completes the last of these words, as bash is told."""
+
+    def run(*words: str, address: str = server.address) -> list[str]:
+        environment = {
+            **os.environ,
+            "WEIGHBRIDGE_SERVER": address,
+            "_WEIGHBRIDGE_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(("weighbridge", *words)),
+            "COMP_CWORD": str(len(words)),
+        }
+        done = subprocess.run(WEIGHBRIDGE, capture_output=True, text=True, env=environment, check=False)
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return run
+
+
+@pytest.mark.parametrize("verb", ["push", "pull", "versions", "show", "resolve"])
+def test_models_complete_from_the_server(ask: Ask, client: wb.Client, new_model: NewModel, verb: str) -> None:
+    model = new_model()
+    client.create_model(model)
+    assert ask(verb, model[:-1]) == [f"plain,{name}" for name in sorted(m.name for m in client.models())
+                                     if name.startswith(model[:-1])]  # fmt: skip
+    assert f"plain,{model}" in ask(verb, "--json", "test.")
+    assert ask(verb, "no.such") == []
+
+
+def test_the_flag_names_the_server(ask: Ask, server: RunningServer, client: wb.Client, new_model: NewModel) -> None:
+    model = new_model()
+    client.create_model(model)
+    assert f"plain,{model}" in ask("show", "--server", server.address, "test.", address="127.0.0.1:1")
+    assert f"plain,{model}" in ask("--server", server.address, "show", "test.", address="127.0.0.1:1")
+    assert f"plain,{model}" in ask("push", "a.b.c", "--parent", "test.")
+
+
+def test_verbs_options_and_paths_complete(ask: Ask) -> None:
+    assert ask("ver") == ["plain,verify", "plain,versions"]
+    assert "plain,--quiet" in ask("push", "--qu")
+    assert ask("push", "a.b.c", "chec") == ["file,chec"]
+    assert ask("pull", "a.b.c", "mod") == ["dir,mod"]
+    assert ask("verify", "mod") == ["dir,mod"]
+    assert ask("completion", "") == ["plain,bash", "plain,zsh", "plain,fish"]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "no-such-host.invalid:8420", "\udcff:1"])
+def test_no_server_means_no_models_and_no_word(ask: Ask, address: str) -> None:
+    assert ask("versions", "te", address=address) == []
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(ask: Ask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert ask("versions", "te", address=f"127.0.0.1:{silent.getsockname()[1]}") == []
+        assert time.monotonic() - began < 5  # a call has 30 s; the rest is the start of a busy machine's Python
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_asks_this_program(run_cli: RunCli, shell: str) -> None:
+    ran = run_cli("completion", shell, address="127.0.0.1:1")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"_WEIGHBRIDGE_COMPLETE={shell}_complete" in ran.out
+    assert run_cli("completion", "tcsh").code == 2
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_bash_itself_completes(server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path) -> None:
+    model = new_model()
+    client.create_model(model)
+    (tmp_path / "weighbridge").write_text(f'#!/bin/sh\nexec {" ".join(WEIGHBRIDGE)} "$@"\n')
+    (tmp_path / "weighbridge").chmod(0o755)
+    script = f"""
+        eval "$(weighbridge completion bash)"
+        complete -p weighbridge
+        COMP_WORDS=(weighbridge show {model}) COMP_CWORD=2
+        _weighbridge_completion weighbridge
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "WEIGHBRIDGE_SERVER": server.address,
+    }
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stderr == ""
+    assert "-F _weighbridge_completion weighbridge" in done.stdout
+    assert model in done.stdout.splitlines()

@@ -1,0 +1,515 @@
+"""What a server that lies, stalls or never ends can do to those who pull from it and push to it: nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count, repeat
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import zstandard
+
+import weighbridge as wb
+from hostile_server import (
+    MODEL,
+    REF,
+    Answers,
+    Content,
+    HostileServer,
+    PullProcess,
+    chunk_answer,
+    durable,
+    until_ended,
+    verified,
+)
+from weighbridge.client import Client
+from weighbridge.core import errors
+from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
+from weighbridge.core.digest import chunk_digest, format_digest
+from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, FILES_PER_VERSION
+from weighbridge.core.manifest import FileManifest, file_manifest
+from weighbridge.source import PARTIAL_PREFIX
+from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
+from weighbridge.wire.connection import Connection
+
+STALL_S = 0.4
+RETRY_S = 1.0
+GROWTH_MB = 100
+
+FILES = {"config.json": b'{"layers": 2}', "deep/weights.bin": os.urandom(2500)}
+"""Cut every 1000 bytes: one chunk, and three."""
+
+Message = transfer_pb2.GetManifestResponse
+
+
+@pytest.fixture
+def honest() -> Content:
+    """What the server holds."""
+    return Content.of(FILES, cut_bytes=1000)
+
+
+@pytest.fixture
+def hostile(honest: Content) -> Iterator[HostileServer]:
+    """A server that is honest until the test changes it."""
+    with HostileServer(honest) as server:
+        yield server
+
+
+@pytest.fixture
+def sdk(hostile: HostileServer) -> Iterator[Client]:
+    """A client of it, with little patience."""
+    with Client(Connection(hostile.address, None, retry_limit_s=RETRY_S, stall_timeout_s=STALL_S)) as client:
+        yield client
+
+
+@dataclass
+class Place:
+    """Where pulls go to, and everything around it."""
+
+    root: Path
+    dest: Path
+    outside: Path
+
+    def state(self) -> dict[str, object]:
+        """Every entry below the root: its kind and mode, and its bytes or where it leads."""
+        return {
+            str(path.relative_to(self.root)): (path.lstat().st_mode, _content(path))
+            for path in sorted(self.root.rglob("*"))
+        }
+
+
+def _content(path: Path) -> object:
+    if path.is_symlink():
+        return path.readlink()
+    return path.read_bytes() if path.is_file() else None
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A destination with a file in it, and another folder beside its parent."""
+    root = tmp_path / "root"
+    place = Place(root, root / "parent" / "dest", root / "outside")
+    place.dest.mkdir(parents=True)
+    (place.dest / "mine.txt").write_text("mine")
+    place.outside.mkdir()
+    (place.outside / "sentinel").write_text("untouched")
+    return place
+
+
+def refused(sdk: Client, place: Place, cls: type[wb.WeighbridgeError], text: str, ref: str = REF) -> Any:
+    """Pulls; it must fail as told, with ``text`` where a person reads it, and change nothing on the disk."""
+    before = place.state()
+    for dest in (place.dest, place.root / "absent" / "dest"):
+        with pytest.raises(cls) as caught:
+            sdk.pull(ref, dest)
+        assert type(caught.value) is cls
+        shown = "\n".join([caught.value.message, *(f"{item.path}: {item.message}" for item in caught.value.violations)])
+        assert text in shown
+        assert place.state() == before
+    return caught.value
+
+
+# -- paths ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("paths", "what"),
+    [
+        (["../x"], "leads outside with '..'"),
+        (["deep/../../x"], "leads outside with '..'"),
+        (["/etc/x"], "is absolute"),
+        (["a\\..\\x"], "contains a backslash"),
+        (["a\0b"], "contains a NUL"),
+        (["./x"], "has an empty or '.' segment"),
+        ([""], "is empty"),
+        (["a//b"], "has an empty or '.' segment"),
+        (["x" * 513], "is 513 characters long"),
+        (["é" * 257], "is 514 bytes long"),
+        (["Model.bin", "model.BIN"], "collides with"),
+        (["a", "a/b"], "needs a folder where 'a' is a file"),
+        (["a", "a"], "collides with"),
+        ([PARTIAL_PREFIX + "0123456789abcdef/0"], "is where pulls keep unfinished files"),
+    ],
+)
+def test_no_path_leads_outside(hostile: HostileServer, sdk: Client, place: Place, paths: list[str], what: str) -> None:
+    """The manifest is right in every digest: only the paths are not."""
+    ref = ChunkRef(chunk_digest(b"x"), 1)
+    hostile.content.files = [file_manifest(path, [ref]) for path in paths]
+    error = refused(sdk, place, errors.InvalidPath, what)
+    assert error.violations
+    assert not hostile.asked
+
+
+def test_every_bad_path_is_named(hostile: HostileServer, sdk: Client, place: Place) -> None:
+    hostile.content.files = [file_manifest(path, []) for path in ("../x", "/y", "fine")]
+    error = refused(sdk, place, errors.InvalidPath, "2 of the paths")
+    assert [item.path for item in error.violations] == ["../x", "/y"]
+
+
+@pytest.mark.parametrize("target", ["outside", "parent/dest/real", "nowhere"])
+def test_no_folder_is_entered_through_a_link(hostile: HostileServer, sdk: Client, place: Place, target: str) -> None:
+    (place.dest / "real").mkdir()
+    (place.dest / "deep").symlink_to(place.root / target)
+    before = place.state()
+    with pytest.raises(wb.DestinationUnwritable) as caught:
+        sdk.pull(REF, place.dest)
+    assert f"{place.dest}/deep cannot be written: it is a link" in caught.value.message
+    assert caught.value.details["path"] == str(place.dest / "deep")
+    assert place.state() == before
+    assert not hostile.asked, "it is known before a byte comes over the wire"
+
+
+def test_a_link_that_appears_during_the_pull_is_not_followed(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content
+) -> None:
+    def download(request: Any, context: Any) -> Iterator[Any]:
+        (place.dest / "deep").symlink_to(place.outside)
+        for digest in request.digests:
+            yield chunk_answer(honest.chunks[digest])
+
+    hostile.download = download
+    with pytest.raises(wb.DestinationUnwritable, match=r"deep/weights\.bin cannot be written"):
+        sdk.pull(REF, place.dest)
+    assert [path.name for path in place.outside.iterdir()] == ["sentinel"]
+    assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "deep"}
+
+
+@pytest.mark.parametrize("target", ["nowhere", "outside/sentinel"])
+def test_a_link_in_the_place_of_a_file_is_replaced(sdk: Client, place: Place, target: str) -> None:
+    (place.dest / "config.json").symlink_to(place.root / target)
+    sdk.pull(REF, place.dest)
+    assert not (place.dest / "config.json").is_symlink()
+    assert (place.dest / "config.json").read_bytes() == FILES["config.json"]
+    assert (place.outside / "sentinel").read_text() == "untouched"
+    assert not (place.root / "nowhere").exists()
+
+
+@pytest.mark.parametrize(("name", "what"), [("config.json", "it is a folder"), ("deep", "it is a file")])
+def test_what_stands_in_the_way_is_named_before_a_byte_comes(
+    hostile: HostileServer, sdk: Client, place: Place, name: str, what: str
+) -> None:
+    if name == "config.json":
+        (place.dest / name).mkdir()
+    else:
+        (place.dest / name).write_text("mine")
+    before = place.state()
+    with pytest.raises(wb.DestinationUnwritable, match=f"{name} cannot be written: {what}"):
+        sdk.pull(REF, place.dest)
+    assert place.state() == before
+    assert not hostile.asked
+
+
+@pytest.mark.parametrize("planted", ["folder", "file"])
+def test_no_unfinished_file_is_written_through_a_link(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content, planted: str
+) -> None:
+    partial = place.dest / f"{PARTIAL_PREFIX}{honest.digest[3:19]}"
+    if planted == "folder":
+        (place.outside / "0").write_text("untouched too")
+        partial.symlink_to(place.outside)
+    else:
+        partial.mkdir()
+        (partial / "0").symlink_to(place.outside / "sentinel")
+    outside = {path.name: path.read_bytes() for path in place.outside.iterdir()}
+    with pytest.raises(wb.DestinationUnwritable, match="symbolic link"):
+        sdk.pull(REF, place.dest)
+    assert {path.name: path.read_bytes() for path in place.outside.iterdir()} == outside
+
+
+# -- manifests -----------------------------------------------------------------------------------
+
+
+def entry(file: FileManifest, **lies: Any) -> Message:
+    """A file's entry, with what the test would change."""
+    truth = {"path": file.path, "size_bytes": file.size_bytes, "root": file.root, "chunks_total": len(file.chunks)}
+    return Message(file=transfer_pb2.FileEntry(**{**truth, **lies}))
+
+
+def chunk_list(*chunks: ChunkRef) -> Message:
+    """A part of a list."""
+    return Message(
+        chunks=transfer_pb2.ChunkList(
+            chunks=[transfer_pb2.ChunkRef(digest=chunk.digest, raw_bytes=chunk.raw_bytes) for chunk in chunks]
+        )
+    )
+
+
+def lying(file: FileManifest, **lies: Any) -> Callable[[Content], Answers]:
+    """A manifest whose one file is not what its entry says."""
+
+    def answers(content: Content) -> Answers:
+        yield content.header()
+        yield entry(file, **lies)
+        yield chunk_list(*file.chunks)
+
+    return answers
+
+
+ONE = file_manifest("x", [ChunkRef(chunk_digest(b"x"), 1)])
+WHOLE = ChunkRef(chunk_digest(b"whole"), CHUNK_BYTES)
+LISTS: dict[str, tuple[Callable[[Content], Answers], str]] = {
+    "nothing": (lambda _: iter(()), "it is empty"),
+    "no header": (lambda content: content.listed(), "does not begin with its header"),
+    "an empty message": (lambda _: iter([Message()]), "does not begin with its header"),
+    "a second header": (lambda content: iter([content.header(), content.header()]), "a second header"),
+    "a header amid files": (
+        lambda content: iter([content.header(), *list(content.listed())[:2], content.header()]),
+        "a second header",
+    ),
+    "an empty message later": (lambda content: iter([content.header(), Message()]), "without content"),
+    "another model": (lambda content: iter([content.header(model="x.y.z")]), "'x.y.z'"),
+    "another reference": (lambda content: iter([content.header(ref="a.b.c:2")]), "'a.b.c:2'"),
+    "another number": (lambda content: iter([content.header(version=2, ref="a.b.c:2")]), "'a.b.c:2'"),
+    "no digest": (lambda content: iter([content.header(manifest_digest="b3:00")]), "its digest is 'b3:00'"),
+    "another digest": (
+        lambda content: iter([content.header(manifest_digest="b3:" + "0" * 64), *content.listed()]),
+        "not b3:" + "0" * 64,
+    ),
+    "too few files": (lambda content: iter([content.header(), *list(content.listed())[:2]]), "announces 2 files"),
+    "another total": (
+        lambda content: iter([content.header(bytes_total=2**64 - 1), *content.listed()]),
+        "18446744073709551615 bytes",
+    ),
+    "chunks before a file": (lambda content: iter([content.header(), chunk_list(WHOLE)]), "before the first file"),
+    "another root": (lying(ONE, root=bytes(32)), "says root b3:" + "0" * 64),
+    "a short root": (lying(ONE, root=b"short"), "says root b3:"),
+    "another size": (lying(ONE, size_bytes=2), "says 2 bytes"),
+    "2^63 bytes": (lying(ONE, size_bytes=2**63), "says 9223372036854775808 bytes"),
+    "2^64 - 1 bytes": (lying(ONE, size_bytes=2**64 - 1), "says 18446744073709551615 bytes"),
+    "fewer chunks than it says": (lying(ONE, chunks_total=2), "announces 2 chunks"),
+    "more chunks than it says": (lying(ONE, chunks_total=0), "announces 0 chunks"),
+    "more chunks than there may be": (lying(ONE, chunks_total=CHUNKS_PER_VERSION + 1), "at most 1048576"),
+    "2^64 - 1 chunks": (lying(ONE, chunks_total=2**64 - 1), "at most 1048576"),
+    "a chunk of nothing": (lying(file_manifest("x", [ChunkRef(WHOLE.digest, 0)])), "for 0 bytes"),
+    "a chunk of 4 GiB": (lying(file_manifest("x", [ChunkRef(WHOLE.digest, 2**32 - 1)])), "for 4294967295 bytes"),
+    "a short digest": (lying(file_manifest("x", [ChunkRef(b"short", 1)])), "a digest of 5 bytes"),
+    "a long digest": (lying(file_manifest("x", [ChunkRef(bytes(68), 1)])), "a digest of 68 bytes"),
+    "an endless list of nothing": (
+        lambda content: (
+            message for part in ([content.header(), entry(ONE)], repeat(chunk_list())) for message in part
+        ),
+        "without entries",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LISTS)
+def test_a_wrong_manifest_is_data_loss(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content, lie: str
+) -> None:
+    answers, what = LISTS[lie]
+    hostile.manifest = lambda request, context: answers(honest)
+    error = refused(sdk, place, errors.DataLoss, what)
+    assert error.message.startswith(f"{hostile.address} sent a wrong manifest of {REF}: ")
+    assert not hostile.asked
+
+
+@pytest.mark.parametrize("ref", [f"{MODEL}#b3:{'1' * 64}", f"{MODEL}:7", "x.y.z", "x.y.z@production"])
+def test_a_manifest_of_something_else_is_refused(sdk: Client, place: Place, ref: str) -> None:
+    refused(sdk, place, errors.DataLoss, f"sent a wrong manifest of {ref}: it says that", ref=ref)
+
+
+def test_a_manifest_is_taken_for_every_reference_it_fits(sdk: Client, place: Place, honest: Content) -> None:
+    for ref in (MODEL, REF, f"{MODEL}@production", f"{MODEL}#{honest.digest}"):
+        sdk.pull(ref, place.dest / ref)
+        assert (place.dest / ref / "deep" / "weights.bin").read_bytes() == FILES["deep/weights.bin"]
+
+
+# -- chunks --------------------------------------------------------------------------------------
+
+Chunks = Iterator[transfer_pb2.DownloadChunksResponse]
+
+
+def _bomb(raw_bytes: int) -> bytes:
+    """A small zstd frame that states and holds that many zeros."""
+    return zstandard.ZstdCompressor().compress(bytes(raw_bytes))
+
+
+def _unstated(raw: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_content_size=False).compress(raw)
+
+
+def _changed(**lies: Any) -> Callable[[list[EncodedChunk]], Chunks]:
+    """Every chunk is sent with these fields."""
+    return lambda chunks: (chunk_answer(chunk, **lies) for chunk in chunks)
+
+
+ZSTD = int(Codec.ZSTD)
+CHUNKS: dict[str, tuple[Callable[[list[EncodedChunk]], Chunks], str]] = {
+    "other bytes": (_changed(payload=b"other bytes"), "config.json"),
+    "other bytes of the right length": (_changed(payload=b'{"layers": 3}'), "its bytes have the digest"),
+    "another length": (_changed(raw_bytes=14), "it decodes to 13 bytes and says 14"),
+    "no bytes": (_changed(payload=b"", raw_bytes=0), "it says 0 bytes"),
+    "4 GiB": (_changed(raw_bytes=2**32 - 1), "it says 4294967295 bytes"),
+    "no codec": (_changed(codec=0), "has codec 0"),
+    "a codec of a later release": (_changed(codec=99), "has codec 99"),
+    "a frame that is none": (_changed(codec=ZSTD), "zstd"),
+    "a frame of 1 GB": (_changed(codec=ZSTD, payload=_bomb(10**9)[:2000], raw_bytes=CHUNK_BYTES), "another size"),
+    "a frame of 2 MiB": (_changed(codec=ZSTD, payload=_bomb(CHUNK_BYTES), raw_bytes=CHUNK_BYTES), "has the digest"),
+    "a frame within a frame": (
+        _changed(codec=ZSTD, payload=zstandard.ZstdCompressor().compress(_bomb(10**8)), raw_bytes=len(_bomb(10**8))),
+        "the digest",
+    ),
+    "two frames": (_changed(codec=ZSTD, payload=_bomb(1000) * 2, raw_bytes=1000), "zstd frame"),
+    "a frame that states no size": (
+        _changed(codec=ZSTD, payload=_unstated(bytes(1000)), raw_bytes=1000),
+        "another size",
+    ),
+    "the chunks in reverse": (lambda chunks: map(chunk_answer, reversed(chunks)), "when it was due"),
+    "the right chunk twice": (
+        lambda chunks: map(chunk_answer, [chunks[0], *chunks]),
+        "when it was due",
+    ),
+    "one chunk without end": (lambda chunks: map(chunk_answer, repeat(chunks[0])), "when it was due"),
+    "too few chunks": (lambda chunks: map(chunk_answer, chunks[:-1]), "when it was due"),
+    "no chunks": (lambda chunks: iter(()), "when it was due"),
+    "messages without a chunk": (lambda chunks: repeat(transfer_pb2.DownloadChunksResponse()), "when it was due"),
+}
+
+
+@pytest.mark.parametrize("lie", CHUNKS)
+def test_a_wrong_chunk_is_data_loss_that_names_its_place(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content, lie: str
+) -> None:
+    answers, what = CHUNKS[lie]
+    hostile.download = lambda request, context: answers([honest.chunks[digest] for digest in request.digests])
+    error = refused(sdk, place, errors.DataLoss, "" if what == "config.json" else what.replace("has the", "have the"))
+    assert error.message.startswith(f"{REF}: file '{error.details['path']}', chunk {error.details['chunk']}: ")
+    (file,) = [file for file in honest.files if file.path == error.details["path"]]
+    assert format_digest(file.chunks[int(error.details["chunk"])].digest) == error.details["digest"]
+
+
+def test_a_list_that_lies_about_a_chunks_length_leaves_no_file(
+    hostile: HostileServer, sdk: Client, place: Place
+) -> None:
+    """Root and manifest digest cover the lie, and the chunk is what its digest says."""
+    content = Content.of({"x": b"0123456789"}, cut_bytes=5)
+    first, second = content.files[0].chunks
+    for lengths in ((7, 5), (3, 5), (5, 1)):
+        refs = [replace(first, raw_bytes=lengths[0]), replace(second, raw_bytes=lengths[1])]
+        hostile.content = Content([file_manifest("x", refs)], content.chunks)
+        refused(sdk, place, errors.DataLoss, "bytes; the file's list says")
+
+
+def test_more_chunks_than_were_asked_for_are_not_looked_at(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content
+) -> None:
+    def download(request: Any, context: Any) -> Chunks:
+        yield from (chunk_answer(honest.chunks[digest]) for digest in request.digests)
+        yield from map(chunk_answer, repeat(honest.chunks[request.digests[0]]))
+
+    hostile.download = download
+    sdk.pull(REF, place.dest)
+    assert (place.dest / "deep" / "weights.bin").read_bytes() == FILES["deep/weights.bin"]
+
+
+def test_chunks_of_one_byte_are_slow_and_right(hostile: HostileServer, sdk: Client, place: Place) -> None:
+    raw = os.urandom(2000)
+    hostile.content = Content.of({"x": raw}, cut_bytes=1)
+    pulled = sdk.pull_with_counts(REF, place.dest)
+    assert (place.dest / "x").read_bytes() == raw
+    assert pulled.chunks_received == len(set(raw))
+
+
+# -- streams that stand still, and answers that cannot be read --------------------------------------
+
+
+def test_a_manifest_that_never_comes_is_ended(hostile: HostileServer, sdk: Client, place: Place) -> None:
+    def silent(request: Any, context: grpc.ServicerContext) -> Answers:
+        until_ended(context)
+        yield from ()
+
+    hostile.manifest = silent
+    began = time.monotonic()
+    refused(sdk, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
+    assert 2 * STALL_S <= time.monotonic() - began < 2 * STALL_S + 2
+
+
+def test_a_manifest_that_stops_is_ended(hostile: HostileServer, sdk: Client, place: Place, honest: Content) -> None:
+    def stopping(request: Any, context: grpc.ServicerContext) -> Answers:
+        yield honest.header()
+        yield from list(honest.listed())[:2]
+        until_ended(context)
+
+    hostile.manifest = stopping
+    refused(sdk, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
+
+
+def test_chunks_that_stop_coming_end_the_pull_and_the_next_goes_on(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content
+) -> None:
+    honestly = hostile.download
+
+    def stopping(request: Any, context: grpc.ServicerContext) -> Chunks:
+        yield from map(chunk_answer, [honest.chunks[digest] for digest in request.digests[:2]])
+        until_ended(context)
+
+    hostile.download = stopping
+    with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
+        sdk.pull(REF, place.dest)
+    assert {path.name[:13] for path in place.dest.iterdir()} == {"mine.txt", PARTIAL_PREFIX}
+    hostile.download = honestly
+    assert sdk.pull_with_counts(REF, place.dest).chunks_received == 2
+    assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "config.json", "deep"}
+
+
+def test_a_reader_that_takes_its_time_is_not_ended(hostile: HostileServer, sdk: Client, honest: Content) -> None:
+    """The server owes nothing while nobody asks for more."""
+    files = sdk.files(REF)
+    next(files)
+    assert not threading.Event().wait(2 * STALL_S)
+    assert [file.path for file in files] == ["deep/weights.bin"]
+
+
+def test_a_message_over_4_mib_is_refused(hostile: HostileServer, sdk: Client, place: Place, honest: Content) -> None:
+    big = transfer_pb2.DownloadChunksResponse(chunk=transfer_pb2.Chunk(payload=bytes(5 * 2**20)))
+    hostile.download = lambda request, context: iter([big])
+    refused(sdk, place, errors.Overloaded, "larger than max")
+    hostile.manifest = lambda request, context: iter([honest.header(ref="x" * 5 * 2**20)])
+    refused(sdk, place, errors.Overloaded, "larger than max")
+
+
+def _abort(code: grpc.StatusCode, metadata: tuple[tuple[str, bytes | str], ...] = ()) -> Callable[..., Any]:
+    def answer(request: Any, context: grpc.ServicerContext) -> Any:
+        context.set_trailing_metadata(metadata)
+        context.abort(code, "no")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("metadata", "cls"),
+    [
+        ((("grpc-status-details-bin", b"\xff\xff\xff"),), errors.Cancelled),
+        ((("grpc-status-details-bin", b"\x08\x05"),), errors.Cancelled),
+        ((("grpc-status-details-bin", b""),), errors.Cancelled),
+        (tuple((f"x-{number}", "y" * 1000) for number in range(500)), errors.Overloaded),
+    ],
+)
+def test_trailers_that_cannot_be_read_are_still_an_error(
+    hostile: HostileServer, sdk: Client, place: Place, metadata: Any, cls: type[wb.WeighbridgeError]
+) -> None:
+    hostile.manifest = _abort(grpc.StatusCode.CANCELLED, metadata)
+    refused(sdk, place, cls, hostile.address)
+
+
+@pytest.mark.parametrize("where", ["manifest", "download"])
+def test_a_server_that_is_never_available_ends_the_pull_in_time(
+    hostile: HostileServer, sdk: Client, place: Place, where: str
+) -> None:
+    sdk.resolve(REF)  # it was there once
+    setattr(hostile, where, _abort(grpc.StatusCode.UNAVAILABLE))
+    began = time.monotonic()
+    with pytest.raises(wb.Unavailable, match=hostile.address):
+        sdk.pull(REF, place.dest)
+    assert RETRY_S / 3 < time.monotonic() - began < RETRY_S + 1.5
+    assert {path.name for path in place.dest.iterdir() if not path.name.startswith(PARTIAL_PREFIX)} == {"mine.txt"}
