@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conftest import WEIGHBRIDGE, RunningServer
-
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import chunk_digest, format_digest
@@ -146,7 +145,7 @@ class CrashRounds:
             catalog = Catalog(postgres.start(), connections=4)
             try:
                 digests = [
-                    bytes(digest)
+                    bytes(digest)  # type: ignore[call-overload]
                     for (digest,) in catalog_rows(catalog, "SELECT digest FROM chunk WHERE NOT damaged ORDER BY id")
                 ]
                 assert catalog_rows(catalog, "SELECT count(*) FROM chunk WHERE damaged") == [(0,)]

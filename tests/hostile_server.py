@@ -126,7 +126,9 @@ class HostileServer(
     Each handler is an attribute: a test replaces the one that shall lie.
     """
 
-    def __init__(self, content: Content | None = None, port: int = 0) -> None:
+    def __init__(
+        self, content: Content | None = None, port: int = 0, interceptors: Sequence[grpc.ServerInterceptor] = ()
+    ) -> None:
         self.content = content or Content()
         self.asked: list[Digest] = []
         """Every digest that was asked of DownloadChunks."""
@@ -151,7 +153,7 @@ class HostileServer(
             versions_pb2.ListVersionsResponse(versions=[self.content.version()])
         )
         self.list_models: Callable[..., models_pb2.ListModelsResponse] = lambda _: models_pb2.ListModelsResponse()
-        self._server = grpc.server(ThreadPoolExecutor(16))
+        self._server = grpc.server(ThreadPoolExecutor(16), interceptors=interceptors)
         models_pb2_grpc.add_ModelServiceServicer_to_server(self, self._server)
         versions_pb2_grpc.add_VersionServiceServicer_to_server(self, self._server)
         transfer_pb2_grpc.add_TransferServiceServicer_to_server(self, self._server)

@@ -13,9 +13,9 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import Ran, RunCli, RunningServer
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from conftest import Ran, RunCli, RunningServer
 from weighbridge.cli import machine_checks
 
 ALL = [
@@ -115,11 +115,11 @@ def test_a_proxy_stands_between(run_cli: RunCli, server: RunningServer, monkeypa
 
 
 @contextmanager
-def another_server(status: "health_pb2.HealthCheckResponse.ServingStatus.ValueType") -> Iterator[str]:
+def another_server(*, serving: bool = True) -> Iterator[str]:
     """A gRPC server that knows health and nothing of ours."""
     server = grpc.server(ThreadPoolExecutor(2))
     state = health.HealthServicer()
-    state.set("", status)
+    state.set("", health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(state, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -128,16 +128,16 @@ def another_server(status: "health_pb2.HealthCheckResponse.ServingStatus.ValueTy
 
 
 def test_another_grpc_service(run_cli: RunCli) -> None:
-    with another_server(health_pb2.HealthCheckResponse.SERVING) as address:
+    with another_server() as address:
         check = wrong(run_cli("doctor", "--json", address=address))
     assert check["name"] == "API"
     assert "weighbridge.v1" in check["advice"]
 
 
 def test_a_server_that_is_stopping(run_cli: RunCli) -> None:
-    with another_server(health_pb2.HealthCheckResponse.NOT_SERVING) as address:
+    with another_server(serving=False) as address:
         checks = run_cli("doctor", "--json", address=address).json["checks"]
-    assert [(check["name"], check["found"]) for check in checks if not check["ok"]][0] == ("health", "NOT_SERVING")
+    assert next((check["name"], check["found"]) for check in checks if not check["ok"]) == ("health", "NOT_SERVING")
 
 
 def test_a_cache_that_cannot_be_written(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count, repeat
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +22,17 @@ from hostile_server import (
     Answers,
     Content,
     HostileServer,
-    PullProcess,
     chunk_answer,
-    durable,
     until_ended,
-    verified,
 )
 from weighbridge.client import Client
 from weighbridge.core import errors
 from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
 from weighbridge.core.digest import chunk_digest, format_digest
-from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, FILES_PER_VERSION
+from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.source import PARTIAL_PREFIX
-from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
+from weighbridge.v1 import transfer_pb2
 from weighbridge.wire.connection import Connection
 
 STALL_S = 0.4
@@ -334,6 +328,11 @@ def _bomb(raw_bytes: int) -> bytes:
     return zstandard.ZstdCompressor().compress(bytes(raw_bytes))
 
 
+def _stating(raw_bytes: int) -> bytes:
+    """The beginning of a zstd frame that states so many bytes."""
+    return zstandard.ZstdCompressor().compressobj(size=raw_bytes).compress(bytes(10**6))
+
+
 def _unstated(raw: bytes) -> bytes:
     return zstandard.ZstdCompressor(write_content_size=False).compress(raw)
 
@@ -345,7 +344,7 @@ def _changed(**lies: Any) -> Callable[[list[EncodedChunk]], Chunks]:
 
 ZSTD = int(Codec.ZSTD)
 CHUNKS: dict[str, tuple[Callable[[list[EncodedChunk]], Chunks], str]] = {
-    "other bytes": (_changed(payload=b"other bytes"), "config.json"),
+    "other bytes": (_changed(payload=b"other bytes"), "bytes and says"),
     "other bytes of the right length": (_changed(payload=b'{"layers": 3}'), "its bytes have the digest"),
     "another length": (_changed(raw_bytes=14), "it decodes to 13 bytes and says 14"),
     "no bytes": (_changed(payload=b"", raw_bytes=0), "it says 0 bytes"),
@@ -353,10 +352,10 @@ CHUNKS: dict[str, tuple[Callable[[list[EncodedChunk]], Chunks], str]] = {
     "no codec": (_changed(codec=0), "has codec 0"),
     "a codec of a later release": (_changed(codec=99), "has codec 99"),
     "a frame that is none": (_changed(codec=ZSTD), "zstd"),
-    "a frame of 1 GB": (_changed(codec=ZSTD, payload=_bomb(10**9)[:2000], raw_bytes=CHUNK_BYTES), "another size"),
-    "a frame of 2 MiB": (_changed(codec=ZSTD, payload=_bomb(CHUNK_BYTES), raw_bytes=CHUNK_BYTES), "has the digest"),
+    "a frame of 1 GB": (_changed(codec=ZSTD, payload=_stating(10**9), raw_bytes=CHUNK_BYTES), "another size"),
+    "a frame of 2 MiB": (_changed(codec=ZSTD, payload=_bomb(CHUNK_BYTES), raw_bytes=CHUNK_BYTES), "have the digest"),
     "a frame within a frame": (
-        _changed(codec=ZSTD, payload=zstandard.ZstdCompressor().compress(_bomb(10**8)), raw_bytes=len(_bomb(10**8))),
+        _changed(codec=ZSTD, payload=zstandard.ZstdCompressor().compress(_bomb(10**7)), raw_bytes=len(_bomb(10**7))),
         "the digest",
     ),
     "two frames": (_changed(codec=ZSTD, payload=_bomb(1000) * 2, raw_bytes=1000), "zstd frame"),
@@ -382,7 +381,7 @@ def test_a_wrong_chunk_is_data_loss_that_names_its_place(
 ) -> None:
     answers, what = CHUNKS[lie]
     hostile.download = lambda request, context: answers([honest.chunks[digest] for digest in request.digests])
-    error = refused(sdk, place, errors.DataLoss, "" if what == "config.json" else what.replace("has the", "have the"))
+    error = refused(sdk, place, errors.DataLoss, what)
     assert error.message.startswith(f"{REF}: file '{error.details['path']}', chunk {error.details['chunk']}: ")
     (file,) = [file for file in honest.files if file.path == error.details["path"]]
     assert format_digest(file.chunks[int(error.details["chunk"])].digest) == error.details["digest"]
@@ -513,3 +512,523 @@ def test_a_server_that_is_never_available_ends_the_pull_in_time(
         sdk.pull(REF, place.dest)
     assert RETRY_S / 3 < time.monotonic() - began < RETRY_S + 1.5
     assert {path.name for path in place.dest.iterdir() if not path.name.startswith(PARTIAL_PREFIX)} == {"mine.txt"}
+
+
+# -- memory --------------------------------------------------------------------------------------
+
+
+def _headed(content: Content, rest: Iterator[Message]) -> Answers:
+    yield content.header(files_total=FILES_PER_VERSION)
+    yield from rest
+
+
+def _long_paths() -> Iterator[Message]:
+    return (entry(ONE, path=f"{number}" + "x" * 3_000_000, chunks_total=0) for number in count())
+
+
+def _endless_chunks() -> Iterator[Message]:
+    yield entry(ONE, chunks_total=10)
+    part = chunk_list(*[WHOLE] * 8192)
+    yield from repeat(part)
+
+
+ENDLESS: dict[str, tuple[Callable[[], Iterator[Message]], str]] = {
+    "files": (lambda: (entry(file_manifest(f"{number}", [])) for number in count()), "20001 files"),
+    "files with 500 bytes of path": (
+        lambda: (entry(file_manifest(f"{number:0500}", [])) for number in count()),
+        "20001 files",
+    ),
+    "files with 3 MB of path": (_long_paths, "a path cannot be held"),
+    "chunks": (_endless_chunks, "announces 10 chunks"),
+    "empty messages": (lambda: repeat(Message()), "without content"),
+    "empty lists": (lambda: iter([entry(ONE), *[chunk_list()] * 1000]), "without entries"),
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_a_manifest_without_end_is_refused_in_bounded_memory(
+    hostile: HostileServer, place: Place, honest: Content, what: str
+) -> None:
+    rest, said = ENDLESS[what]
+    hostile.manifest = lambda request, context: _headed(honest, rest())
+    before = place.state()
+    answer = PullProcess(hostile.address, place.dest).answer()
+    assert said in answer["message"]
+    assert answer["reason"] in ("DATA_LOSS", "INVALID_PATH")
+    assert answer["growth_mb"] < GROWTH_MB
+    assert place.state() == before
+
+
+def test_chunks_without_end_are_refused_in_bounded_memory(
+    hostile: HostileServer, place: Place, honest: Content
+) -> None:
+    raw = os.urandom(CHUNK_BYTES)
+    chunk = EncodedChunk(chunk_digest(raw), CHUNK_BYTES, Codec.RAW, raw)
+    hostile.download = lambda request, context: map(chunk_answer, repeat(chunk))
+    before = place.state()
+    answer = PullProcess(hostile.address, place.dest).answer()
+    assert (answer["reason"], place.state()) == ("DATA_LOSS", before)
+    assert answer["growth_mb"] < GROWTH_MB
+
+
+def test_a_frame_that_holds_a_gigabyte_is_not_inflated(hostile: HostileServer, place: Place, honest: Content) -> None:
+    frame = zstandard.ZstdCompressor(level=19).compressobj(size=10**9)
+    zeros = bytes(10**7)
+    payload = b"".join([*(frame.compress(zeros) for _ in range(100)), frame.flush()])
+    assert len(payload) < CHUNK_BYTES
+    for raw_bytes in (CHUNK_BYTES, 10**9):
+        hostile.download = lambda request, context, raw_bytes=raw_bytes: (
+            chunk_answer(honest.chunks[digest], codec=ZSTD, payload=payload, raw_bytes=raw_bytes)
+            for digest in request.digests
+        )
+        before = place.state()
+        answer = PullProcess(hostile.address, place.dest).answer()
+        assert (answer["reason"], place.state()) == ("DATA_LOSS", before)
+        assert answer["growth_mb"] < GROWTH_MB
+
+
+class _Compressing(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Every answer is compressed with gzip."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = continuation(details)
+        if not handler.response_streaming:
+            return handler
+
+        def compressed(request: Any, context: grpc.ServicerContext) -> Any:
+            context.set_compression(grpc.Compression.Gzip)
+            return handler.unary_stream(request, context)
+
+        return grpc.unary_stream_rpc_method_handler(
+            compressed, request_deserializer=handler.request_deserializer, response_serializer=bytes
+        )
+
+
+def test_a_compressed_message_is_not_inflated(place: Place, honest: Content) -> None:
+    """gRPC inflates before it looks at its limit: 300 MB of zeros come as 0.3 MB."""
+    with HostileServer(honest, interceptors=[_Compressing()]) as server:
+        server.manifest = lambda request, context: iter([bytes(300 * 2**20)])
+        before = place.state()
+        answer = PullProcess(server.address, place.dest).answer()
+    assert "ompress" in answer["message"]
+    assert place.state() == before
+    assert answer["growth_mb"] < GROWTH_MB
+
+
+def test_a_file_larger_than_the_file_system_takes_is_refused_whole(place: Place) -> None:
+    content = Content.of({"small": b"x", "large": os.urandom(3 * 10**6)})
+    before = place.state()
+    with HostileServer(content) as server:
+        answer = PullProcess(server.address, place.dest, file_limit_bytes=2 * 10**6).answer()
+        assert answer["reason"] == "DESTINATION_UNWRITABLE"
+        assert answer["message"] == f"{place.dest}/large cannot be written: File too large"
+        assert not server.asked
+    assert place.state() == before
+
+
+# -- what a killed pull leaves, and what the next makes of it ---------------------------------------
+
+
+def _large() -> Content:
+    return Content.of({"weights.bin": os.urandom(8 * 10_000)}, cut_bytes=10_000)
+
+
+def _stopping_after(content: Content, number: int) -> Callable[..., Chunks]:
+    def download(request: Any, context: grpc.ServicerContext) -> Chunks:
+        yield from (chunk_answer(content.chunks[digest]) for digest in request.digests[:number])
+        until_ended(context)
+
+    return download
+
+
+def _killed_pull(server: HostileServer, content: Content, place: Place) -> Path:
+    """Kills a pull after five of eight chunks; returns the unfinished file."""
+    server.download = _stopping_after(content, 5)
+    pull = PullProcess(server.address, place.dest, telling=True)
+    pull.wait_for_chunks(5)
+    pull.kill()
+    (partial,) = [path for path in place.dest.iterdir() if path.name != "mine.txt"]
+    assert partial.name == PARTIAL_PREFIX + content.digest[3:19]
+    server.download = HostileServer(content).download
+    return partial / "0"
+
+
+def test_a_killed_pull_leaves_no_file_and_the_next_process_goes_on(place: Place) -> None:
+    content = _large()
+    with HostileServer(content) as server:
+        _killed_pull(server, content, place)
+        assert PullProcess(server.address, place.dest).answer()["chunks_received"] == 3
+    assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "weights.bin"}
+    raw = (place.dest / "weights.bin").read_bytes()
+    assert [chunk_digest(raw[start : start + 10_000]) for start in range(0, 80_000, 10_000)] == list(content.chunks)
+
+
+@pytest.mark.parametrize(("damage", "received"), [("one byte", 4), ("cut short", 7), ("longer", 3), ("emptied", 8)])
+def test_what_was_changed_meanwhile_is_fetched_again(place: Place, damage: str, received: int) -> None:
+    content = _large()
+    with HostileServer(content) as server:
+        unfinished = _killed_pull(server, content, place)
+        raw = bytearray(unfinished.read_bytes())
+        if damage == "one byte":
+            raw[25_000] ^= 1
+        changed = {"cut short": raw[:15_000], "longer": raw + b"more", "emptied": b""}.get(damage, raw)
+        unfinished.write_bytes(changed)
+        assert PullProcess(server.address, place.dest).answer()["chunks_received"] == received
+    raw = bytearray((place.dest / "weights.bin").read_bytes())
+    assert [chunk_digest(raw[start : start + 10_000]) for start in range(0, 80_000, 10_000)] == list(content.chunks)
+    assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "weights.bin"}
+
+
+@pytest.mark.parametrize("dest", ["parent/dest", "absent/dest"])
+def test_two_processes_pull_into_one_folder_at_once(place: Place, dest: str) -> None:
+    content = _large()
+    both = threading.Barrier(2)
+
+    def download(request: Any, context: grpc.ServicerContext) -> Chunks:
+        both.wait(30)
+        yield from (chunk_answer(content.chunks[digest]) for digest in request.digests)
+
+    with HostileServer(content) as server:
+        server.download = download
+        pulls = [PullProcess(server.address, place.root / dest) for _ in range(2)]
+        assert [pull.answer()["chunks_received"] for pull in pulls] == [8, 8]
+    raw = (place.root / dest / "weights.bin").read_bytes()
+    assert [chunk_digest(raw[start : start + 10_000]) for start in range(0, 80_000, 10_000)] == list(content.chunks)
+    assert {path.name for path in (place.root / dest).iterdir()} - {"mine.txt"} == {"weights.bin"}
+
+
+def test_a_pull_that_fails_leaves_what_another_put_into_the_folder_it_made(
+    hostile: HostileServer, sdk: Client, place: Place, honest: Content
+) -> None:
+    dest = place.root / "absent"
+
+    def download(request: Any, context: grpc.ServicerContext) -> Chunks:
+        (dest / "theirs").write_text("theirs")
+        yield chunk_answer(honest.chunks[request.digests[0]], payload=b"wrong")
+
+    hostile.download = download
+    with pytest.raises(wb.DataLoss):
+        sdk.pull(REF, dest)
+    assert [path.name for path in dest.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("comes_back", ["honest", "lying"])
+def test_a_server_that_dies_and_comes_back(place: Place, comes_back: str) -> None:
+    content = _large()
+    written = threading.Semaphore(0)
+
+    class Telling:
+        def begin(self, files_total: int, bytes_total: int) -> None:
+            pass
+
+        def advance(self, raw_bytes: int, moved_bytes: int) -> None:
+            written.release()
+
+    first = HostileServer(content).__enter__()
+    first.download = _stopping_after(content, 5)
+    with ThreadPoolExecutor(1) as thread, Client(Connection(first.address, None, retry_limit_s=20)) as sdk:
+        pulling = thread.submit(sdk.pull_with_counts, REF, place.dest, progress=Telling())
+        for _ in range(5):
+            assert written.acquire(timeout=20)
+        first.stop()
+        with HostileServer(content, first.port) as second:
+            if comes_back == "honest":
+                assert pulling.result(30).chunks_received == 8
+                assert len(second.asked) == 3, "what was written is not asked for again"
+                assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "weights.bin"}
+            else:
+                second.download = lambda request, context: (
+                    chunk_answer(content.chunks[digest], payload=os.urandom(10_000)) for digest in request.digests
+                )
+                with pytest.raises(wb.DataLoss, match=r"file 'weights\.bin', chunk 5: "):
+                    pulling.result(30)
+                assert {path.name for path in place.dest.iterdir()} == {"mine.txt"}
+
+
+# -- receipts ------------------------------------------------------------------------------------
+
+
+def _as_if(document: dict[str, Any], file: FileManifest) -> dict[str, Any]:
+    """A receipt that is right in every digest."""
+    content = Content([file])
+    listed = {
+        "path": file.path,
+        "size_bytes": file.size_bytes,
+        "root": file.root.hex(),
+        "digests": base64.b64encode(b"".join(chunk.digest for chunk in file.chunks)).decode(),
+        "lengths": [chunk.raw_bytes for chunk in file.chunks],
+    }
+    return {**document, "manifest_digest": content.digest, "files": [listed]}
+
+
+def _with_file(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**document, "files": [{**document["files"][0], **changes}, *document["files"][1:]]}
+
+
+RECEIPTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "a list": lambda document: [document],
+    "null": lambda document: None,
+    "deep": lambda document: "deep",
+    "no files": lambda document: {**document, "files": []},
+    "files that are none": lambda document: {**document, "files": [1, None]},
+    "files by name": lambda document: {**document, "files": {"a": 1}},
+    "a number as a path": lambda document: _with_file(document, path=5),
+    "half a character": lambda document: _with_file(document, path="\ud800"),
+    "a negative length": lambda document: _with_file(document, lengths=[-13]),
+    "a length of 2^64": lambda document: _with_file(document, lengths=[2**64]),
+    "a length of 13.0": lambda document: _with_file(document, lengths=[13.0]),
+    "a size of 10^400": lambda document: _with_file(document, size_bytes=10**400),
+    "too many lengths": lambda document: _with_file(document, lengths=[13, 1]),
+    "a root that is none": lambda document: _with_file(document, root="xyz"),
+    "another digest": lambda document: {**document, "manifest_digest": "b3:" + "0" * 64},
+    "no reference": lambda document: {**document, "ref": 7},
+    "a way outside": lambda document: _as_if(
+        document, file_manifest("../../outside/sentinel", [ChunkRef(chunk_digest(b"untouched"), 9)])
+    ),
+}
+
+
+@pytest.mark.parametrize("change", RECEIPTS)
+def test_a_receipt_that_was_changed_is_not_believed(
+    sdk: Client, hostile: HostileServer, place: Place, cache_dir: Path, change: str
+) -> None:
+    dest = place.root / "fresh"
+    sdk.pull(REF, dest)
+    (receipt,) = (cache_dir / "pulls").iterdir()
+    document = RECEIPTS[change](json.loads(receipt.read_text()))
+    receipt.write_text("[" * 100_000 if document == "deep" else json.dumps(document))
+    asked: list[str] = []
+
+    def list_versions(request: versions_pb2.ListVersionsRequest) -> versions_pb2.ListVersionsResponse:
+        asked.append(request.manifest_digest)
+        return versions_pb2.ListVersionsResponse(versions=[hostile.content.version()])
+
+    hostile.list_versions = list_versions
+    found = sdk.verify(dest)
+    assert (found.ok, found.ref, asked) == (True, REF, [hostile.content.digest])
+    (dest / "config.json").write_text("changed")
+    with pytest.raises(wb.VersionNotFound, match="no version on"):  # whatever version the server answers
+        sdk.verify(dest)
+
+
+def test_a_folder_that_cannot_be_entered_is_a_problem_and_no_crash(sdk: Client, place: Place) -> None:
+    sdk.pull(REF, place.dest)
+    (place.dest / "config.json").unlink()
+    (place.dest / "config.json").symlink_to("config.json")
+    (place.dest / "deep" / "weights.bin").unlink()
+    os.mkfifo(place.dest / "deep" / "weights.bin")
+    problems = {item.path: item.message for item in sdk.verify(place.dest).problems}
+    assert problems["deep/weights.bin"] == "is not a regular file"
+    assert problems["config.json"].startswith("cannot be looked at: ")
+
+
+# -- pushes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file of 17 chunks that do not compress: more than the credit."""
+    path = tmp_path / "weights.bin"
+    path.write_bytes(os.urandom(17 * CHUNK_BYTES))
+    return path
+
+
+Acks = Iterator[transfer_pb2.UploadChunksResponse]
+
+
+def _never(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    until_ended(context)
+    yield from ()
+
+
+def _read_and_never(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    yield from (verified() for digest in server.digests(requests) if not digest)
+
+
+def _others(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    for number, _ in enumerate(server.digests(requests)):
+        yield verified(number.to_bytes(32, "big"))
+        yield durable(number.to_bytes(32, "big"))
+
+
+def _others_without_end(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    return (verified(number.to_bytes(32, "big")) for number in count())
+
+
+def _one_without_end(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    return (ack(digest) for digest in [next(server.digests(requests))] for ack in repeat(verified))
+
+
+def _never_durable(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    yield from map(verified, server.digests(requests))
+    until_ended(context)
+
+
+@pytest.mark.parametrize(
+    "acks", [_never, _read_and_never, _others, _others_without_end, _one_without_end, _never_durable]
+)
+def test_a_push_that_is_not_acknowledged_ends(
+    hostile: HostileServer, sdk: Client, weights: Path, acks: Callable[..., Acks]
+) -> None:
+    hostile.upload = lambda requests, context: acks(hostile, requests, context)
+    began = time.monotonic()
+    with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
+        sdk.push(MODEL, weights)
+    assert time.monotonic() - began < 10
+    assert hostile.calls == ["abort"]
+    if acks is _read_and_never:
+        assert len(hostile.received) == 16, "the credit of 32 MiB, and no more"
+
+
+def _twice(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    for digest in server.digests(requests):
+        yield from (verified(digest, digest), verified(digest), durable(digest, digest), durable(digest))
+
+
+def _durable_first(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    for digest in server.digests(requests):
+        yield from (durable(digest), verified(digest))
+
+
+def _durable_only(server: HostileServer, requests: Any, context: grpc.ServicerContext) -> Acks:
+    yield from map(durable, server.digests(requests))
+
+
+@pytest.mark.parametrize("acks", [_twice, _durable_first, _durable_only])
+def test_acks_in_a_strange_order_harm_nothing(
+    hostile: HostileServer, sdk: Client, weights: Path, acks: Callable[..., Acks]
+) -> None:
+    hostile.upload = lambda requests, context: acks(hostile, requests, context)
+    assert sdk.push(MODEL, weights).chunks_sent == 17
+    assert len(set(hostile.received)) == 17
+
+
+@pytest.mark.parametrize("taken", [0, 3])
+def test_an_upload_that_is_ended_early_is_never_committed(
+    hostile: HostileServer, sdk: Client, weights: Path, taken: int
+) -> None:
+    """With status OK, as if everything had been taken; each try gets as far as the one before."""
+
+    def upload(requests: Any, context: grpc.ServicerContext) -> Acks:
+        for digest, _ in zip(hostile.digests(requests), range(taken), strict=False):
+            yield from (verified(digest), durable(digest))
+
+    hostile.upload = upload
+    began = time.monotonic()
+    with pytest.raises(errors.StorageFailed, match=f"{hostile.address} ended an upload before"):
+        sdk.push(MODEL, weights)
+    assert time.monotonic() - began < RETRY_S + 5
+    assert hostile.calls == ["abort"]
+
+
+def test_only_what_was_asked_is_sent(hostile: HostileServer, sdk: Client, weights: Path) -> None:
+    hostile.find_missing = lambda request: [os.urandom(32), b"short", b"", *request.digests[1:2], *request.digests[1:2]]
+    pushed = sdk.push(MODEL, weights)
+    assert (pushed.chunks_sent, pushed.chunks_total) == (1, 17)
+    assert len(hostile.received) == 1
+
+
+def test_a_manifest_that_is_never_taken_ends_the_push(hostile: HostileServer, sdk: Client, weights: Path) -> None:
+    def put(requests: Any, context: grpc.ServicerContext) -> Any:
+        until_ended(context)
+
+    hostile.put = put
+    with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
+        sdk.push(MODEL, weights)
+    assert hostile.calls == ["abort"]
+
+
+def test_a_push_to_a_server_that_is_gone_ends_in_time(hostile: HostileServer, sdk: Client, weights: Path) -> None:
+    def gone(request: Any) -> Any:
+        hostile.stop()
+
+    hostile.find_missing = gone
+    began = time.monotonic()
+    with pytest.raises(wb.Unavailable):
+        sdk.push(MODEL, weights)
+    assert time.monotonic() - began < RETRY_S + 2
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        {"model": "x.y.z", "ref": "x.y.z:1"},
+        {"ref": "a.b.c:2"},
+        {"version": 2},
+        {"manifest_digest": "b3:" + "0" * 64},
+        {"manifest_digest": "garbage"},
+    ],
+)
+def test_a_commit_of_something_else_is_data_loss(
+    hostile: HostileServer, sdk: Client, weights: Path, lies: dict[str, Any]
+) -> None:
+    hostile.commit = lambda request: hostile.content.version(**{"manifest_digest": request.manifest_digest, **lies})
+    with pytest.raises(wb.DataLoss):
+        sdk.push(MODEL, weights)
+
+
+# -- answers of one message ------------------------------------------------------------------------
+
+
+def test_garbage_in_place_of_a_digest_is_the_servers_fault(hostile: HostileServer, sdk: Client) -> None:
+    hostile.resolve = lambda request: versions_pb2.ResolveVersionResponse(ref=REF, manifest_digest="x" * 10**6)
+    with pytest.raises(wb.DataLoss, match="the server sent 'xxx") as caught:
+        sdk.resolve(REF)
+    assert len(caught.value.message) < 300
+
+
+def test_a_stage_of_a_later_release_is_named(hostile: HostileServer, sdk: Client, honest: Content) -> None:
+    hostile.list_versions = lambda request: versions_pb2.ListVersionsResponse(versions=[honest.version(stage=99)])
+    with pytest.raises(errors.Unimplemented, match="'a.b.c:1' is in stage 99"):
+        list(sdk.versions(MODEL))
+
+
+def test_a_relation_of_a_later_release_is_read(hostile: HostileServer, sdk: Client, honest: Content) -> None:
+    version = honest.version()
+    version.record.parents.add(ref="a.b.c:7", relation=99)
+    hostile.list_versions = lambda request: versions_pb2.ListVersionsResponse(versions=[version])
+    (found,) = sdk.versions(MODEL)
+    assert found.record is not None
+    assert found.record.parents[0].ref == "a.b.c:7"
+
+
+@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253_402_300_800])
+def test_a_time_that_is_none_is_the_servers_fault(
+    hostile: HostileServer, sdk: Client, honest: Content, seconds: int
+) -> None:
+    version = honest.version()
+    version.created_time.seconds = seconds
+    hostile.list_versions = lambda request: versions_pb2.ListVersionsResponse(versions=[version])
+    with pytest.raises(wb.DataLoss, match="a time that is none"):
+        list(sdk.versions(MODEL))
+
+
+@pytest.mark.parametrize("tokens", [["same"] * 9, ["a", "b", "c"] * 3, ["a", "b", "a", "b"]])
+def test_pages_that_lead_back_end_with_an_error(
+    hostile: HostileServer, sdk: Client, honest: Content, tokens: list[str]
+) -> None:
+    rest = iter(tokens)
+    hostile.list_versions = lambda request: versions_pb2.ListVersionsResponse(
+        versions=[honest.version()], next_page_token=next(rest)
+    )
+    with pytest.raises(errors.InternalError, match="lists its versions without end"):
+        list(sdk.versions(MODEL))
+    rest = iter(tokens)
+    hostile.list_models = lambda request: models_pb2.ListModelsResponse(
+        models=[models_pb2.Model(name=MODEL)], next_page_token=next(rest)
+    )
+    with pytest.raises(errors.InternalError, match="lists its models without end"):
+        list(sdk.models())
+
+
+def test_empty_pages_without_end_are_an_error(hostile: HostileServer, sdk: Client) -> None:
+    numbers = count()
+    hostile.list_models = lambda request: models_pb2.ListModelsResponse(next_page_token=str(next(numbers)))
+    with pytest.raises(errors.InternalError, match="lists its models without end"):
+        list(sdk.models())
+
+
+def test_a_list_of_files_ends_at_the_limit(hostile: HostileServer, sdk: Client, honest: Content) -> None:
+    hostile.manifest = lambda request, context: _headed(honest, repeat(entry(ONE)))
+    with pytest.raises(errors.LimitExceeded, match="20001 files"):
+        list(sdk.files(REF))

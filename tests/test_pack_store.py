@@ -18,7 +18,7 @@ import pytest
 from storage_fixtures import Storage, acked, chunk, chunks, digests_of, file_of, open_storage
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.digest import format_digest
-from weighbridge.core.errors import DataLoss, StorageFailed, Unavailable
+from weighbridge.core.errors import DataLoss, StorageFailed, StorageFull, Unavailable
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.store import Ack, Held
 from weighbridge_server.storage import pack_store
@@ -257,7 +257,7 @@ def test_a_pack_that_cannot_be_sealed_is_abandoned(patient: Storage) -> None:
 def test_without_its_rows_a_sealed_pack_is_not_acknowledged(storage: Storage) -> None:
     one, upload_id = chunk("rowless"), storage.begin()
     storage.sql("ALTER TABLE pack RENAME TO hidden")
-    with pytest.raises(StorageFailed, match="Send its chunks again"):
+    with pytest.raises(StorageFailed, match="Send again what was not acknowledged"):
         list(storage.store.put(upload_id, [one]))
     storage.sql("ALTER TABLE hidden RENAME TO pack")
     # The file stays, harmless: nobody knows whether the rows were committed. Nothing names it.
@@ -283,7 +283,7 @@ def test_a_full_disk_is_reported_and_what_was_durable_stays(empty_database: str,
     with open_storage(empty_database, small_disk / "packs") as storage:
         upload_id, kept = storage.begin(), chunk("kept", CHUNK_BYTES)
         storage.send(upload_id, [kept])
-        with pytest.raises(StorageFailed, match="No space left on device"):
+        with pytest.raises(StorageFull, match="No space left on device"):
             list(storage.store.put(upload_id, chunks("too much", 8, CHUNK_BYTES)))
         assert storage.unfinished() == []
         assert list(storage.store.get([kept.digest])) == [kept]

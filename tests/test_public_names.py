@@ -17,9 +17,9 @@ NAMES = """
 ERRORS = """
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
     DestinationUnwritable FileNotInVersion InternalError InvalidName InvalidPath InvalidReference InvalidRequest
-    JournalBroken LimitExceeded ManifestMismatch ModelExists ModelNotFound Overloaded RequestIdReused SourceChanged
-    SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable Unimplemented UploadEnded UploadNotFound UsageError
-    VersionNotFound
+    JournalBroken LimitExceeded ManifestMismatch ModelExists ModelNotFound Overloaded RequestIdReused
+    SourceChanged SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable Unimplemented UploadEnded
+    UploadNotFound UsageError VersionNotFound
 """.split()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from conftest import RunningServer
 
 ROOT = Path(__file__).parent.parent

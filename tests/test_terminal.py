@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from conftest import WEIGHBRIDGE, RunCli, RunningServer
 from rich.cells import cell_len
 
 import weighbridge as wb
+from conftest import WEIGHBRIDGE, RunCli, RunningServer
 from weighbridge.cli.options import GlobalOptions
 from weighbridge.cli.progress_bar import progress_shown
 from weighbridge.cli.progress_lines import line
@@ -41,7 +41,7 @@ class Terminal:
         termios.tcsetwinsize(slave, (LINES, COLUMNS))
         clean = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", *WEIGHBRIDGE, *map(os.fspath, arguments)],
+            ["setsid", "--ctty", *WEIGHBRIDGE, *(os.fspath(argument) for argument in arguments)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -421,7 +421,9 @@ def test_any_encoding_takes_any_text(
 
 
 def test_a_bar_on_a_terminal_without_unicode(terminal: OpenTerminal, new_model: NewModel, checkpoint: Path) -> None:
-    screen = terminal("push", new_model(), checkpoint, LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
+    (file,) = checkpoint.rglob("model.bin")
+    (ascii_path := checkpoint.with_name("model.bin")).hardlink_to(file)
+    screen = terminal("push", new_model(), ascii_path, LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0")
     screen.until(r"pushing  [=-]+ +\d+%")
     assert screen.end() == 0
     assert screen.seen.isascii()
@@ -447,7 +449,7 @@ def test_the_help_of_every_verb_has_examples_and_fits(
     ran = run_cli(verb, "--help")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == run_cli(verb, "-h").out
-    assert f"  Examples:\n    " in ran.out
+    assert "  Examples:\n    " in ran.out
     assert "--server HOST:PORT" in ran.out
     assert "--quiet" in ran.out
     assert max(map(len, ran.out.splitlines())) <= COLUMNS, ran.out

@@ -17,6 +17,7 @@ from weighbridge.core.refs import check_model_name, parse_ref
 from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
+from weighbridge.source import scan
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
@@ -214,8 +215,9 @@ class Client:
         Raises:
             SourceUnreadable, SourceChanged, InvalidPath and what ``begin`` raises.
         """
+        sources = scan(paths)  # before anything is begun, so that a refusal changes nothing
         with self.begin(model, **record) as version:
-            version.add(*paths)
+            version.add_sources(sources)
             for name, value in (metrics or {}).items():
                 version.log_metric(name, value)
         assert version.result is not None, "a block that ends without an exception has committed"

@@ -13,7 +13,7 @@ from weighbridge.core.codec import encode_chunk
 from weighbridge.core.digest import Digest, chunk_digest
 from weighbridge.core.errors import Cancelled, WeighbridgeError
 from weighbridge.core.manifest import FileManifest, file_manifest
-from weighbridge.core.store import ChunkStore
+from weighbridge.core.store import ChunkStore, Held
 from weighbridge.progress import Progress, tell_file
 from weighbridge.source import Source, SourceReader
 from weighbridge.wire.retry import Patience
@@ -66,11 +66,15 @@ class FileUpload:
         self._progress.begin(len(sources), sum(source.size_bytes for source in sources))
         files = [_File(source) for source in sources]
         durable = frozenset(self._settled)
+        safe: set[Digest] = set()
         patience = self._patience()
         while True:
             try:
-                for _ in self._store.put(self._chunks_of(files)):
-                    patience.renew()
+                for ack in self._store.put(self._chunks_of(files)):
+                    # A store that takes the same chunks again and again does not move.
+                    if ack.held is Held.DURABLE and not safe.issuperset(ack.digests):
+                        safe.update(ack.digests)
+                        patience.renew()
                 break  # the iteration ended: everything is durable
             except WeighbridgeError as error:
                 self._settled = set(durable)

@@ -14,10 +14,11 @@ from types import TracebackType
 from typing import Any
 
 from weighbridge.core.digest import format_digest
-from weighbridge.core.errors import ModelExists, ModelNotFound, UsageError, WeighbridgeError
+from weighbridge.core.errors import DataLoss, ModelExists, ModelNotFound, UsageError, WeighbridgeError
 from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.record_check import check_metrics, check_record
+from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar, Upload, Version
 from weighbridge.progress import Progress
 from weighbridge.push import FileUpload, PushCounts
@@ -54,6 +55,7 @@ class VersionInProgress:
     def __init__(self, connection: Connection, model: str, record: Record, progress: Progress) -> None:
         check_record(record)
         self._connection = connection
+        self._model = model
         self._record = record
         self._metrics: list[MetricPoint] = []
         self._began = time.monotonic()
@@ -72,7 +74,7 @@ class VersionInProgress:
     @property
     def model(self) -> str:
         """The model's name."""
-        return self._upload.model
+        return self._model
 
     # -- what is recorded ----------------------------------------------------------------------
 
@@ -128,7 +130,10 @@ class VersionInProgress:
         for earlier in self._added:
             if earlier.done():
                 earlier.result()
-        sources = scan(paths)
+        self.add_sources(scan(paths))
+
+    def add_sources(self, sources: list[Source]) -> None:
+        """As ``add``, for what was scanned already."""
         check_paths([*self._paths, *(source.path for source in sources)])
         self._paths += [source.path for source in sources]
         self._added.append(self._worker.submit(self._upload_files, sources))
@@ -155,13 +160,20 @@ class VersionInProgress:
             WeighbridgeError: an upload failed, or the server refused; nothing is visible.
         """
         files = [file for added in self._added for file in added.result()]
+        manifest = manifest_digest(files)
         request = versions_pb2.CommitVersionRequest(
             upload_id=self._upload.upload_id,
-            manifest_digest=format_digest(manifest_digest(files)),
+            manifest_digest=format_digest(manifest),
             record=convert.record_message(self._record),
             metrics=[convert.metric_message(point) for point in self._metrics],
         )
         version = convert.version_value(self._connection.call(self._connection.versions.CommitVersion, request))
+        stated = version.model, version.ref, version.manifest
+        if stated != (self._model, version_ref(self._model, version.version), manifest):
+            raise DataLoss(
+                f"{self._connection.address} was to commit {self._model} with the manifest {format_digest(manifest)}; "
+                f"it answers {version.ref[:80]!r} with {format_digest(version.manifest)}"
+            )
         self._end()
         counts: PushCounts = self._files.counts
         self.result = Pushed(
@@ -180,7 +192,7 @@ class VersionInProgress:
         self._end()
         try:
             request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)
-            self._connection.call(self._connection.versions.AbortVersion, request)
+            self._connection.call(self._connection.versions.AbortVersion, request, tried_again=False)
         except WeighbridgeError:
             return  # the lease runs out by itself, and the caller has an error of its own to see
 

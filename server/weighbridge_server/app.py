@@ -23,6 +23,7 @@ from weighbridge.v1 import (
     versions_pb2_grpc,
 )
 from weighbridge_server.data_directory import DataDirectory
+from weighbridge_server.domain.housekeeping import Housekeeping
 from weighbridge_server.domain.journal import Journal
 from weighbridge_server.domain.models import Models
 from weighbridge_server.domain.reading import Reading
@@ -97,9 +98,15 @@ class Server:
         catalog = Catalog(self._database(directory), connections=settings.database_connections)
         self._parts.callback(catalog.close)
         store = PackStore(
-            PackDirectory(directory.packs), CatalogIndex(catalog.database), streams=settings.transfer_streams
+            PackDirectory(directory.packs),
+            CatalogIndex(catalog.database),
+            streams=settings.transfer_streams,
+            stall_s=settings.stall_s,
         )
         self._parts.callback(store.close)
+        housekeeping = Housekeeping(catalog)
+        housekeeping.start()
+        self._parts.callback(housekeeping.close)
         return self._serve(catalog, store)
 
     def _database(self, directory: DataDirectory) -> str:

@@ -29,13 +29,15 @@ def completion(context: click.Context, shell: str) -> None:
 
     \b
     Install it once:
-      bash:  echo 'eval "$(weighbridge completion bash)"' >> ~/.bashrc
-      zsh:   echo 'eval "$(weighbridge completion zsh)"' >> ~/.zshrc     # after compinit
-      fish:  weighbridge completion fish > ~/.config/fish/completions/weighbridge.fish
+      bash: echo 'eval "$(weighbridge completion bash)"' >> ~/.bashrc
+      zsh:  echo 'eval "$(weighbridge completion zsh)"' >> ~/.zshrc
+            (behind the line that calls compinit)
+      fish: weighbridge completion fish \\
+            > ~/.config/fish/completions/weighbridge.fish
 
     \b
     Examples:
-      eval "$(weighbridge completion bash)"      # for this shell only
+      eval "$(weighbridge completion bash)"     # for this shell only
     """
     kind = get_completion_class(shell)
     assert kind is not None, "click knows each of the shells offered"

@@ -59,6 +59,8 @@ def _print(check: Check) -> None:
     mark = ("✓ ", "green") if check.ok else ("✗ ", "bold red")
     start = Text.assemble(mark, check.name.ljust(_NAME_CELLS), "  ")
     for text, style in ((check.found, ""), (check.advice, "yellow")):
+        if not text:
+            continue
         for line in Text(one_line(text), style=style).wrap(out, max(out.width - len(indent), 20)):
             out.print(start + line, soft_wrap=True)
             start = Text(indent)

@@ -26,7 +26,7 @@ def models(options: GlobalOptions) -> None:
     \b
     Examples:
       weighbridge models
-      weighbridge models --quiet              # names alone
+      weighbridge models -q     # names alone
       weighbridge models --json | jq -r '.models[].name'
     """
     with options.connect() as client:
@@ -59,7 +59,7 @@ def versions(options: GlobalOptions, model: str) -> None:
     \b
     Examples:
       weighbridge versions fraud.tabular.transformer
-      weighbridge versions fraud.tabular.transformer --quiet     # references alone
+      weighbridge versions -q fraud.tabular.transformer     # references alone
     """
     with options.connect() as client:
         found = list(client.versions(model))
@@ -123,7 +123,7 @@ def resolve(options: GlobalOptions, ref: str) -> None:
     \b
     Examples:
       weighbridge resolve fraud.tabular.transformer
-      ref=$(weighbridge resolve -q fraud.tabular.transformer)     # pinned, such as …:7
+      ref=$(weighbridge resolve -q fraud.tabular.transformer)
     """
     with options.connect() as client:
         resolved = client.resolve(ref)

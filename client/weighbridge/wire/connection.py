@@ -67,7 +67,7 @@ class Connection:
         """
         return Patience(self._retry_limit_s if self._reached else 0.0, self._closed)
 
-    def call(self, method: Callable[..., Response], request: Any) -> Response:
+    def call(self, method: Callable[..., Response], request: Any, *, tried_again: bool = True) -> Response:
         """One answer to one request, within 30 s a try; tried again while the server cannot be reached.
 
         Every call of the API may be made twice: what creates something carries a request id.
@@ -75,7 +75,7 @@ class Connection:
         Raises:
             WeighbridgeError: what the status stands for.
         """
-        patience = self.patience()
+        patience = self.patience() if tried_again else Patience(0.0, self._closed)
         while True:
             try:
                 with translated(self.address):

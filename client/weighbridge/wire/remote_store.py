@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.digest import Digest, format_digest
-from weighbridge.core.errors import DataLoss, WeighbridgeError
+from weighbridge.core.errors import DataLoss, StorageFailed, WeighbridgeError
 from weighbridge.core.limits import DIGESTS_PER_MESSAGE, UPLOAD_CREDIT_BYTES
 from weighbridge.core.store import Ack, Held
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import convert
-from weighbridge.wire.channel import translated
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.credit import Credit
 
@@ -40,19 +40,27 @@ class RemoteStore:
         for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
             asked = digests[start : start + DIGESTS_PER_MESSAGE]
             request = transfer_pb2.FindMissingChunksRequest(upload_id=self._upload_id, digests=asked)
-            missing += self._connection.call(self._connection.transfer.FindMissingChunks, request).missing
+            answered = set(self._connection.call(self._connection.transfer.FindMissingChunks, request).missing)
+            missing += [digest for digest in asked if digest in answered]  # and nothing that was not asked
         return list(dict.fromkeys(missing))
 
     def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
-        """See ``ChunkStore.put``. What ``chunks`` raises, this raises."""
+        """See ``ChunkStore.put``. What ``chunks`` raises, this raises.
+
+        Acks that tell nothing new (of chunks that were not sent, or twice) are dropped.
+
+        Raises:
+            DeadlineExceeded: the server owes acks and sends none.
+            StorageFailed: it ended the stream without having acknowledged everything as durable.
+        """
         sending = _Sending(self._upload_id, chunks, Credit(self._credit_bytes))
         call = self._connection.open(self._connection.transfer.UploadChunks, sending)
         try:
-            with translated(self._connection.address):
+            with self._connection.watched(call, sending.owing_since):
                 for response in call:
-                    ack = _ack(response)
-                    sending.acknowledged(ack)
-                    yield ack
+                    ack = sending.acknowledged(_ack(response))
+                    if ack.digests:
+                        yield ack
         except WeighbridgeError:
             if sending.failure is not None:
                 raise sending.failure from None
@@ -62,23 +70,26 @@ class RemoteStore:
             sending.stop()
         if sending.failure is not None:
             raise sending.failure
+        if not sending.settled:
+            raise StorageFailed(
+                f"{self._connection.address} ended an upload before it had taken every chunk and made it durable"
+            )
 
     def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
         """See ``ChunkStore.get``. A server that sends another chunk than the next one asked for is refused."""
         for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
             asked = digests[start : start + DIGESTS_PER_MESSAGE]
             request = transfer_pb2.DownloadChunksRequest(ref=self._ref, digests=asked)
-            responses = self._connection.stream(self._connection.transfer.DownloadChunks, request)
-            for digest in asked:
-                response = next(responses, None)
-                if response is None or response.chunk.digest != digest:
-                    name = format_digest(digest)
-                    raise DataLoss(
-                        f"{self._connection.address} did not send chunk {name} of {self._ref} when it was due",
-                        details={"digest": name},
-                    )
-                yield convert.chunk_value(response.chunk)
-            responses.close()
+            with closing(self._connection.stream(self._connection.transfer.DownloadChunks, request)) as responses:
+                for digest in asked:
+                    response = next(responses, None)
+                    if response is None or response.chunk.digest != digest:
+                        name = format_digest(digest)
+                        raise DataLoss(
+                            f"{self._connection.address} did not send chunk {name} of {self._ref} when it was due",
+                            details={"digest": name},
+                        )
+                    yield convert.chunk_value(response.chunk)
 
 
 class _Sending:
@@ -90,7 +101,11 @@ class _Sending:
         self._upload_id = upload_id
         self._chunks = chunks
         self._lock = threading.Lock()
-        self._on_the_way: dict[Digest, list[int]] = defaultdict(list)
+        self._unverified: dict[Digest, int] = {}
+        """Bytes of payload whose credit the server has not returned."""
+        self._not_durable: set[Digest] = set()
+        self._all_sent = False
+        self._moved = time.monotonic()
         self._turn = threading.Lock()
         self._stopped = False
         self._requests = self._make_requests()
@@ -123,16 +138,38 @@ class _Sending:
                 if not self.credit.take(size_bytes):
                     return
                 with self._lock:
-                    self._on_the_way[chunk.digest].append(size_bytes)
+                    self._unverified[chunk.digest] = self._unverified.get(chunk.digest, 0) + size_bytes
+                    self._not_durable.add(chunk.digest)
+                    self._moved = time.monotonic()
                 yield transfer_pb2.UploadChunksRequest(chunk=convert.chunk_message(chunk))
+            with self._lock:
+                self._all_sent, self._moved = True, time.monotonic()
         except Exception as failure:  # noqa: BLE001 - gRPC would swallow it; put() raises it
             self.failure = failure
 
-    def acknowledged(self, ack: Ack) -> None:
-        if ack.held is Held.VERIFIED:
-            with self._lock:
-                sizes = [self._on_the_way[digest].pop() for digest in ack.digests if self._on_the_way[digest]]
-            self.credit.give_back(sum(sizes))
+    @property
+    def settled(self) -> bool:
+        """Whether everything was sent and is durable."""
+        with self._lock:
+            return self._all_sent and not self._not_durable
+
+    def owing_since(self) -> float | None:
+        """Since when the server has owed acks, or the end of the stream, and moved nothing."""
+        with self._lock:
+            return self._moved if self._all_sent or self._not_durable else None
+
+    def acknowledged(self, ack: Ack) -> Ack:
+        """Takes note; returns what of it is new. What is durable is verified too."""
+        waiting = self._unverified if ack.held is Held.VERIFIED else self._not_durable
+        with self._lock:
+            news = [digest for digest in dict.fromkeys(ack.digests) if digest in waiting]
+            size_bytes = sum(self._unverified.pop(digest, 0) for digest in news)
+            if ack.held is Held.DURABLE:
+                self._not_durable.difference_update(news)
+            if news:
+                self._moved = time.monotonic()
+        self.credit.give_back(size_bytes)
+        return Ack(ack.held, news)
 
 
 def _ack(response: transfer_pb2.UploadChunksResponse) -> Ack:

@@ -151,6 +151,14 @@ class UploadRows(Protocol):
 
     def abort(self, upload_id: str) -> None: ...
 
+    def expire(self) -> int:
+        """Ends the open ones whose lease or whose hard expiry has passed; how many."""
+        ...
+
+    def forget(self, ended_before_s: int) -> int:
+        """Removes those that ended longer ago, with what they held; how many."""
+        ...
+
     def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
         """Records files whose chunks the upload holds; returns the first of those it does not hold."""
         ...
@@ -186,6 +194,8 @@ class Requests(Protocol):
         ...
 
     def add(self, request_id: str, payload: Digest, result: str) -> None: ...
+
+    def forget(self, older_than_s: int) -> None: ...
 
 
 class Transaction(Protocol):

@@ -56,9 +56,9 @@ class Uploads:
         check_model_name(model)
         check_record(record)
         with self._catalog.transaction(actor) as tx:
-            existing_model(tx, model)
             # The payload is what the caller sent: what its references stand for may move between two tries.
             payload = {"call": "BeginVersion", "model": model, "record": record_text(record)}
+            # The record first and the model last: a client creates a missing model only when all else is right.
             upload_id = once(tx, request_id, payload, lambda: _add(tx, model, record))
             return _upload(_open_upload(tx, upload_id))
 
@@ -198,7 +198,9 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
 
 
 def _add(tx: Transaction, model: str, record: Record) -> str:
-    return tx.uploads.add(model, record_text(_pin_parents(tx, record)), LEASE_S, HARD_EXPIRY_S)
+    text = record_text(_pin_parents(tx, record))
+    existing_model(tx, model)
+    return tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S)
 
 
 def _pin_parents(tx: Transaction, record: Record) -> Record:

@@ -63,7 +63,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
             else:
                 yield transfer_pb2.GetManifestResponse(chunks=convert.chunk_list_message(part))
 
-    def DownloadChunks(
+    def DownloadChunks(  # type: ignore[override]
         self, request: transfer_pb2.DownloadChunksRequest, context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.DownloadChunksResponse | Serialized]:
         # Nothing here keeps a chunk once it is a frame: a stream whose client is slow holds it once.

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from weighbridge.core.digest import Digest
+from weighbridge.core.errors import DeadlineExceeded
 from weighbridge.core.store import Ack, Held
 
 _MOST_WAITING = 1024
@@ -20,7 +21,9 @@ class AckQueue:
     failure.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stall_s: float) -> None:
+        """``stall_s``: iteration ends with an error when no ack comes for so long."""
+        self._stall_s = stall_s
         self._changed = threading.Condition()
         self._acks: deque[Ack] = deque()
         self._not_durable = 0
@@ -68,14 +71,16 @@ class AckQueue:
     def __iter__(self) -> Iterator[Ack]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._acks or self._failure or self._done())
+                self._changed.wait_for(lambda: self._acks or self._failure or self._done(), timeout=self._stall_s)
                 if self._acks:
                     ack = self._acks.popleft()
                     self._changed.notify_all()
                 elif self._failure is not None:
                     raise self._failure
-                else:
+                elif self._done():
                     return
+                else:
+                    raise DeadlineExceeded(f"nothing was sent for {self._stall_s:g} s; go on in a new stream")
             yield ack
 
     def _done(self) -> bool:

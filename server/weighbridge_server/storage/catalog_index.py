@@ -61,7 +61,8 @@ class CatalogIndex:
             self._database.rows(
                 """
                 INSERT INTO upload_chunk (upload_id, chunk_id)
-                SELECT %s, id FROM chunk WHERE digest = ANY(%s::bytea[]) ORDER BY id ON CONFLICT DO NOTHING
+                SELECT u.id, k.id FROM upload u, chunk k
+                WHERE u.id = %s AND k.digest = ANY(%s::bytea[]) ORDER BY k.id ON CONFLICT DO NOTHING
                 """,
                 (upload_id, list(digests)),
             )

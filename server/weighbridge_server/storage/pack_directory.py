@@ -51,6 +51,11 @@ class PackDirectory:
         for unfinished in self._tmp.iterdir():
             unfinished.unlink()
 
+    @property
+    def mounted(self) -> bool:
+        """Whether the folder is what it was at the start, and not an empty mount point."""
+        return self._tmp.is_dir()
+
     def create(self) -> PackFile:
         """A new, empty pack under a temporary name."""
         pack_id = uuid7()

@@ -23,6 +23,7 @@ from weighbridge.core.errors import ChunkNotFound, DataLoss, StorageFailed, Unav
 from weighbridge.core.store import Ack, Held
 from weighbridge_server.storage.ack_queue import AckQueue
 from weighbridge_server.storage.chunk_index import ChunkIndex, StoredChunk
+from weighbridge_server.storage.failures import write_failure
 from weighbridge_server.storage.pack_directory import PackDirectory, PackFile
 from weighbridge_server.storage.pack_format import Damaged, read_record
 
@@ -36,8 +37,10 @@ _log = logging.getLogger(__name__)
 class PackStore:
     """Encoded chunks in packs. Safe to use from several threads."""
 
-    def __init__(self, packs: PackDirectory, index: ChunkIndex, *, streams: int) -> None:
-        """``streams``: how many ``put`` calls may run at once; more wait for one to end."""
+    def __init__(self, packs: PackDirectory, index: ChunkIndex, *, streams: int, stall_s: float = 60.0) -> None:
+        """``streams``: how many ``put`` calls may run at once; more wait for one to end. ``stall_s``: how
+        long a ``put`` waits for its next chunk or ack."""
+        self._stall_s = stall_s
         self._packs = packs
         self._index = index
         self._slots = [_Slot(packs) for _ in range(OPEN_PACKS)]
@@ -65,7 +68,7 @@ class PackStore:
 
     def put(self, upload_id: str, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """See ``UploadView.put``."""
-        acks = AckQueue()
+        acks = AckQueue(self._stall_s)
         try:
             self._readers.submit(self._take_in, upload_id, chunks, acks)
         except RuntimeError as fault:  # after close
@@ -93,6 +96,8 @@ class PackStore:
             record = self._packs.read(place.pack_id, entry.offset, entry.record_bytes)
             return read_record(record, entry)
         except (Damaged, FileNotFoundError) as fault:
+            if not self._packs.mounted:  # nothing is known about any chunk: mark none
+                raise StorageFailed("the server's packs folder is not there; is its disk mounted?") from fault
             self._index.mark_damaged(entry.digest, place.pack_id)
             name = format_digest(entry.digest)
             _log.error("damaged chunk %s in pack %s: %s", name, place.pack_id, fault)
@@ -130,8 +135,7 @@ class PackStore:
             self._make_durable(pack)
         except Exception as fault:  # noqa: BLE001 - told to every stream that wrote into it
             _log.exception("abandoned pack %s", pack.file.id)
-            reason = getattr(fault, "strerror", None) or str(fault)
-            pack.fail(StorageFailed(f"the server could not make a pack durable: {reason}. Send its chunks again"))
+            pack.fail(write_failure("the server could not make a pack durable", fault))
             return
         pack.acknowledge()
 
@@ -221,7 +225,7 @@ class _Slot:
                     self._pack = _OpenPack(self._packs.create())
                 self._pack.append(chunk, upload_id, acks)
             except OSError as fault:
-                failure = StorageFailed(f"the server cannot write its chunk store: {fault.strerror or fault}")
+                failure = write_failure("the server cannot write its chunk store", fault)
                 self._abandon(failure)
                 raise failure from fault
             self._last_append = time.monotonic()

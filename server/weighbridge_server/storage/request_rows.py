@@ -22,6 +22,13 @@ class RequestRows:
         row = Request.get_or_none((Request.actor == self._actor) & (Request.request_id == request_id))
         return RecordedRequest(bytes(row.payload), row.result) if row else None
 
+    def forget(self, older_than_s: int) -> None:
+        """See the port."""
+        self._database.rows("DELETE FROM request WHERE made_time < now() - make_interval(secs => %s)", (older_than_s,))
+
     def add(self, request_id: str, payload: Digest, result: str) -> None:
         """See the port."""
-        Request.insert(actor=self._actor, request_id=request_id, payload=payload, result=result).execute()
+        self._database.rows(
+            "INSERT INTO request (actor, request_id, payload, result) VALUES (%s, %s, %s, %s)",
+            (self._actor, request_id, payload, result),
+        )

@@ -179,6 +179,7 @@ class Request(_Table):
     request_id = TextField()
     payload = BlobField()
     result = TextField()
+    made_time = TimestampField()
 
     class Meta:
         primary_key = peewee.CompositeKey("actor", "request_id")

@@ -70,6 +70,26 @@ class UploadRows:
         """See the port."""
         self._database.rows("UPDATE upload SET state = 'aborted', ended_time = now() WHERE id = %s", (upload_id,))
 
+    def expire(self) -> int:
+        """See the port."""
+        return len(
+            self._database.rows(
+                """
+                UPDATE upload SET state = 'expired', ended_time = now()
+                WHERE state = 'open' AND now() >= least(lease_expires_time, hard_expires_time) RETURNING id
+                """
+            )
+        )
+
+    def forget(self, ended_before_s: int) -> int:
+        """See the port."""
+        return len(
+            self._database.rows(
+                "DELETE FROM upload WHERE ended_time < now() - make_interval(secs => %s) RETURNING id",
+                (ended_before_s,),
+            )
+        )
+
     def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
         """See the port."""
         for batch in _batches(files):

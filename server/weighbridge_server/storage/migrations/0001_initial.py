@@ -130,6 +130,7 @@ _STATEMENTS = (
         request_id text NOT NULL,
         payload bytea NOT NULL,
         result text NOT NULL,
+        made_time timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (actor, request_id)
     )
     """,

@@ -1,0 +1,52 @@
+"""What has to be done now and then: uploads end by themselves, and what ended long ago is forgotten."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from weighbridge.core.errors import WeighbridgeError
+from weighbridge_server.domain.ports import Catalog
+
+INTERVAL_S = 60.0
+KEEP_ENDED_S = 24 * 3600
+"""How long the chunks of an upload that ended stay held, so that the next try need not send them."""
+
+KEEP_REQUESTS_S = 8 * 24 * 3600
+"""How long a request id is remembered: longer than any upload lives."""
+
+_log = logging.getLogger(__name__)
+
+
+class Housekeeping:
+    """Runs in a thread of its own. Any number of servers may do the same: each step is one statement."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends after the step that runs."""
+        self._closing.set()
+        self._thread.join()
+
+    def run_once(self) -> None:
+        """Ends the uploads whose time ran out, and forgets what ended long ago."""
+        with self._catalog.transaction() as tx:
+            expired = tx.uploads.expire()
+            forgotten = tx.uploads.forget(KEEP_ENDED_S)
+            tx.requests.forget(KEEP_REQUESTS_S)
+        if expired or forgotten:
+            _log.info("%d uploads ran out of time, %d that ended a day ago are forgotten", expired, forgotten)
+
+    def _run(self) -> None:
+        while not self._closing.wait(INTERVAL_S):
+            try:
+                self.run_once()
+            except WeighbridgeError as fault:
+                _log.warning("housekeeping waits for its next turn: %s", fault)
