@@ -186,7 +186,8 @@ def main() -> None:
     shutil.rmtree(folder)
     print(
         f"{tally.rounds} rounds: {tally.clients_killed} clients and {tally.servers_killed} servers killed, "
-        f"{tally.pushes_done} pushes done, {tally.not_reached} found no server; {tally.versions} versions read back exactly, "
+        f"{tally.pushes_done} pushes done, {tally.not_reached} found no server; "
+        f"{tally.versions} versions read back exactly, "
         f"{tally.chunks_checked} chunks checked where they are stored, {tally.events} events of the journal verified"
     )
 

@@ -153,7 +153,7 @@ class HostileServer(
             versions_pb2.ListVersionsResponse(versions=[self.content.version()])
         )
         self.list_models: Callable[..., models_pb2.ListModelsResponse] = lambda _: models_pb2.ListModelsResponse()
-        self._server = grpc.server(ThreadPoolExecutor(16), interceptors=interceptors)
+        self._server = grpc.server(ThreadPoolExecutor(16), interceptors=list(interceptors))
         models_pb2_grpc.add_ModelServiceServicer_to_server(self, self._server)
         versions_pb2_grpc.add_VersionServiceServicer_to_server(self, self._server)
         transfer_pb2_grpc.add_TransferServiceServicer_to_server(self, self._server)
@@ -252,6 +252,26 @@ class HostileServer(
     def ListModels(self, request: Any, context: Any) -> Any:
         """See ``list_models``."""
         return self.list_models(request)
+
+    def GetVersion(self, request: Any, context: Any) -> Any:
+        """The version."""
+        return self.content.version()
+
+    def RenewUpload(self, request: Any, context: Any) -> Any:
+        """The upload."""
+        return versions_pb2.Upload(upload_id=request.upload_id, model=MODEL)
+
+    def GetModel(self, request: Any, context: Any) -> Any:
+        """A model of that name."""
+        return models_pb2.Model(name=request.name)
+
+    def CreateModel(self, request: Any, context: Any) -> Any:
+        """A model of that name."""
+        return models_pb2.Model(name=request.name)
+
+    def ReadFile(self, request: Any, context: Any) -> Any:
+        """No bytes: nothing in the SDK calls it."""
+        yield from ()
 
 
 _PULL = """

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar, Unpack
 
 from weighbridge.core.errors import InternalError, InvalidRequest, UsageError, Violation
 from weighbridge.core.limits import FILES_PER_VERSION, check_limit
@@ -33,6 +33,17 @@ _PAGE_SIZE = 500
 PathLike = str | os.PathLike[str]
 Item = TypeVar("Item")
 Parents = str | Sequence[str | Parent] | None
+
+
+class RecordOptions(TypedDict, total=False):
+    """The keywords of ``Client.begin``, for ``Client.push``."""
+
+    parent: Parents
+    params: Mapping[str, Scalar] | None
+    tags: Mapping[str, Scalar] | None
+    datasets: Sequence[Dataset]
+    description: str
+    progress: Progress | None
 
 
 def connect(server: str | None = None, *, token: str | None = None, retry_limit_s: float = RETRY_LIMIT_S) -> Client:
@@ -208,7 +219,7 @@ class Client:
         model: str,
         *paths: PathLike,
         metrics: Mapping[str, float] | None = None,
-        **record: Any,
+        **record: Unpack[RecordOptions],
     ) -> Pushed:
         """Pushes files and folders as a new version, and returns it. Takes what ``begin`` takes.
 

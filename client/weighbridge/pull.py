@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.codec import open_chunk
@@ -186,14 +186,57 @@ def _check_places(files: Sequence[FileManifest]) -> None:
         raise InvalidPath(f"{len(violations)} of the paths cannot be pulled", violations=violations)
 
 
-Places = dict[Digest, list[tuple[int, int, int]]]
-"""Where each chunk goes: numbers of files, offsets in them, and the length that the file's list states."""
+class _Place(NamedTuple):
+    """Where a chunk goes: the number of a file, the offset in it, and the length that its list states."""
+
+    file: int
+    offset: int
+    raw_bytes: int
 
 
-def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -> Places:
+class _Places:
+    """The places of each chunk that is lacking.
+
+    Kept as one number a place: a version may have a million chunks, and as many lists of tuples would take
+    more memory than all else that a pull keeps.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[Digest, int] = {}
+        self._others: dict[Digest, list[int]] = {}
+
+    def add(self, digest: Digest, place: _Place) -> None:
+        packed = (place.file << _OFFSET_BITS | place.offset) << _LENGTH_BITS | place.raw_bytes
+        if self._first.setdefault(digest, packed) != packed:
+            self._others.setdefault(digest, []).append(packed)
+
+    def of(self, digest: Digest) -> list[_Place]:
+        return [
+            _Place(
+                packed >> _LENGTH_BITS + _OFFSET_BITS,
+                packed >> _LENGTH_BITS & (1 << _OFFSET_BITS) - 1,
+                packed & (1 << _LENGTH_BITS) - 1,
+            )
+            for packed in (self._first[digest], *self._others.get(digest, ()))
+        ]
+
+    def remove(self, digest: Digest) -> None:
+        del self._first[digest]
+        self._others.pop(digest, None)
+
+    def digests(self) -> list[Digest]:
+        return list(self._first)
+
+
+_LENGTH_BITS = 22
+_OFFSET_BITS = 42
+"""Both checked with the manifest: a chunk has at most 2 MiB, a file at most a million of them."""
+
+
+def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -> _Places:
     """What has to come over the wire: all but what an earlier pull left and is right when hashed again."""
     begun = destination.expect(manifest.files)
-    places: Places = defaultdict(list)
+    places = _Places()
     for index, file in enumerate(manifest.files):
         if index in begun:
             tell_file(progress, file.path)
@@ -204,7 +247,7 @@ def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -
             if raw is not None and chunk_digest(raw) == ref.digest:
                 progress.advance(ref.raw_bytes, 0)
             else:
-                places[ref.digest].append((index, offset, ref.raw_bytes))
+                places.add(ref.digest, _Place(index, offset, ref.raw_bytes))
             offset += ref.raw_bytes
     return places
 
@@ -212,23 +255,24 @@ def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -
 def _fill(
     destination: Destination,
     manifest: Manifest,
-    lacking: Places,
+    lacking: _Places,
     store: ChunkStore,
     patience: Patience,
     counts: _Counts,
     progress: Progress,
 ) -> None:
     """Writes every lacking chunk to every place where it belongs; each comes over the wire once."""
-    while lacking:
+    while digests := lacking.digests():
         try:
-            for chunk in store.get(list(lacking)):
-                raw = _verified(chunk, lacking[chunk.digest])
+            for chunk in store.get(digests):
+                places = lacking.of(chunk.digest)
+                raw = _verified(chunk, places)
                 counts.chunks_received += 1
                 counts.bytes_received += len(chunk.payload)
-                places = lacking.pop(chunk.digest)
-                tell_file(progress, manifest.files[places[0][0]].path)
-                for index, offset, _ in places:
-                    destination.write(index, offset, raw)
+                lacking.remove(chunk.digest)
+                tell_file(progress, manifest.files[places[0].file].path)
+                for place in places:
+                    destination.write(place.file, place.offset, raw)
                 progress.advance(len(raw) * len(places), len(chunk.payload))
                 patience.renew()
         except (ChunkMismatch, DataLoss) as fault:
@@ -247,13 +291,13 @@ def _patiently(make: Callable[[], Manifest], patience: Patience) -> Manifest:
             patience.pause_after(error)
 
 
-def _verified(chunk: EncodedChunk, places: Sequence[tuple[int, int, int]]) -> bytes:
+def _verified(chunk: EncodedChunk, places: Sequence[_Place]) -> bytes:
     """The chunk's raw bytes. Nothing of it is written or counted before this."""
     raw = open_chunk(chunk)
-    for _, _, raw_bytes in places:
-        if raw_bytes != len(raw):  # it would leave a gap, or run over what follows
+    for place in places:
+        if place.raw_bytes != len(raw):  # it would leave a gap, or run over what follows
             name = format_digest(chunk.digest)
-            what = f"chunk {name} has {len(raw)} bytes; the file's list says {raw_bytes}"
+            what = f"chunk {name} has {len(raw)} bytes; the file's list says {place.raw_bytes}"
             raise ChunkMismatch(what, details={"digest": name})
     return raw
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -16,6 +18,7 @@ from weighbridge_server.log import configure_logging
 from weighbridge_server.settings import Settings
 
 _WATCH_INTERVAL_S = 1.0
+_M_ARENA_MAX = -8  # from malloc.h
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -25,6 +28,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         StartupFailed: the server cannot start, or its database died.
     """
     configure_logging()
+    _few_heaps()
     log = structlog.get_logger("serve")
     stop = _StopSignal()
     with Server(settings) as server:
@@ -40,6 +44,16 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         log.info("stopping", signal=stop.received[0])
         server.drain(given_up=lambda: len(stop.received) > 1)
     log.info("stopped")
+
+
+def _few_heaps() -> None:
+    """Has all threads share two heaps of glibc's allocator, which by default gives each thread one of its own.
+
+    Every heap keeps room for the chunks that went through its thread: with 40 transfers at once that was 21 MiB of
+    299. Elsewhere (musl, macOS) there is nothing to set.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, 2)
 
 
 class _StopSignal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from blake3 import blake3
 
@@ -19,6 +20,7 @@ from weighbridge.core.limits import CHUNK_BYTES
 
 _ROOT_CONTEXT = "weighbridge.v1 file root"
 _MANIFEST_CONTEXT = "weighbridge.v1 manifest"
+_CHUNKS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class FileSummary:
 def file_root(chunks: Iterable[ChunkRef]) -> Digest:
     """The root of a chunk list: over each entry's digest (32 bytes) and length (u32, little-endian)."""
     hasher = blake3(derive_key_context=_ROOT_CONTEXT)
-    hasher.update(b"".join(chunk.digest + struct.pack("<I", chunk.raw_bytes) for chunk in chunks))
+    rest = iter(chunks)
+    while part := list(islice(rest, _CHUNKS_AT_ONCE)):
+        hasher.update(b"".join(chunk.digest + struct.pack("<I", chunk.raw_bytes) for chunk in part))
     return hasher.digest()
 
 

@@ -26,8 +26,6 @@ def open_channel(address: str) -> grpc.Channel:
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),
-            # No compressed messages: gRPC inflates one to any size before it looks at the limit of 4 MiB.
-            ("grpc.compression_enabled_algorithms_bitset", 1),
         ],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 
@@ -101,9 +102,9 @@ class _Sending:
         self._upload_id = upload_id
         self._chunks = chunks
         self._lock = threading.Lock()
-        self._unverified: dict[Digest, int] = {}
-        """Bytes of payload whose credit the server has not returned."""
-        self._not_durable: set[Digest] = set()
+        self._unverified: dict[Digest, list[int]] = {}
+        """The bytes of payload of each sending whose credit the server has not returned."""
+        self._not_durable: Counter[Digest] = Counter()
         self._all_sent = False
         self._moved = time.monotonic()
         self._turn = threading.Lock()
@@ -138,8 +139,8 @@ class _Sending:
                 if not self.credit.take(size_bytes):
                     return
                 with self._lock:
-                    self._unverified[chunk.digest] = self._unverified.get(chunk.digest, 0) + size_bytes
-                    self._not_durable.add(chunk.digest)
+                    self._unverified.setdefault(chunk.digest, []).append(size_bytes)
+                    self._not_durable[chunk.digest] += 1
                     self._moved = time.monotonic()
                 yield transfer_pb2.UploadChunksRequest(chunk=convert.chunk_message(chunk))
             with self._lock:
@@ -160,16 +161,31 @@ class _Sending:
 
     def acknowledged(self, ack: Ack) -> Ack:
         """Takes note; returns what of it is new. What is durable is verified too."""
-        waiting = self._unverified if ack.held is Held.VERIFIED else self._not_durable
+        take = self._take_verified if ack.held is Held.VERIFIED else self._take_durable
         with self._lock:
-            news = [digest for digest in dict.fromkeys(ack.digests) if digest in waiting]
-            size_bytes = sum(self._unverified.pop(digest, 0) for digest in news)
-            if ack.held is Held.DURABLE:
-                self._not_durable.difference_update(news)
+            news = [digest for digest in ack.digests if take(digest)]
             if news:
                 self._moved = time.monotonic()
-        self.credit.give_back(size_bytes)
         return Ack(ack.held, news)
+
+    def _take_verified(self, digest: Digest) -> bool:
+        sizes = self._unverified.get(digest)
+        if not sizes:
+            return False
+        self.credit.give_back(sizes.pop())
+        if not sizes:
+            del self._unverified[digest]
+        return True
+
+    def _take_durable(self, digest: Digest) -> bool:
+        if digest not in self._not_durable:
+            return False
+        self._not_durable[digest] -= 1
+        while len(self._unverified.get(digest, ())) > self._not_durable[digest]:
+            self._take_verified(digest)
+        if not self._not_durable[digest]:
+            del self._not_durable[digest]
+        return True
 
 
 def _ack(response: transfer_pb2.UploadChunksResponse) -> Ack:

@@ -1,0 +1,22 @@
+"""Mistakes that ``mypy --strict`` must refuse: each line that says so, with that code, and no other."""
+
+from __future__ import annotations
+
+import weighbridge as wb
+
+client = wb.connect(8420)  # refused: arg-type
+wb.connect(host="127.0.0.1")  # refused: call-arg
+client.pull(7)  # refused: arg-type
+client.push("a.b.c", 3)  # refused: arg-type
+client.push("a.b.c", "x", metrics={"auc": "high"})  # refused: dict-item
+client.push("a.b.c", "x", param={"lr": 1})  # refused: call-arg
+client.promote("a.b.c:1")  # refused: attr-defined
+number: int = client.resolve("a.b.c").ref  # refused: assignment
+client.version("a.b.c").record.description  # refused: union-attr
+with client.begin("a.b.c", tags={"x": [1]}) as version:  # refused: dict-item
+    version.log_metric("loss", "0.3")  # refused: arg-type
+    version.log_params(lr=None)  # refused: arg-type
+wb.Record().description = "frozen"  # refused: misc
+wb.Parent("a.b.c:1", relation="fine-tuned")  # refused: arg-type
+for model in client.models():
+    model.nme  # refused: attr-defined

@@ -1,0 +1,70 @@
+"""A consumer as ``mypy --strict`` must accept it: every public call, with what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import weighbridge as wb
+
+
+class Meter:
+    """Anything with these two methods is a progress."""
+
+    def begin(self, files_total: int, bytes_total: int) -> None: ...
+
+    def advance(self, raw_bytes: int, moved_bytes: int) -> None: ...
+
+
+def train(client: wb.Client) -> wb.Pushed:
+    with client.begin(
+        "fraud.tabular.transformer",
+        parent=["fraud.tabular.transformer:3", wb.Parent("base.text.encoder", wb.Relation.DISTILLED)],
+        params={"lr": 3e-4, "layers": 12},
+        tags={"hardware_target": "gpu", "frozen": True},
+        datasets=[wb.Dataset("transactions", version="2026-10")],
+        progress=Meter(),
+    ) as version:
+        version.log_params(batch=32, name="base")
+        version.log_metric("loss", 0.3, step=100)
+        version.add_dataset("more", digest="sha256:00", role="validation")
+        version.describe("nightly")
+        version.add("checkpoint/", Path("config.json"))
+    assert version.result is not None
+    return version.result
+
+
+def serve(client: wb.Client) -> tuple[Path, bool]:
+    resolved: wb.Resolved = client.resolve("fraud.tabular.transformer")
+    path: Path = client.pull(resolved.ref, "models/")
+    verified: wb.Verified = client.verify(path)
+    for problem in verified.problems:
+        print(problem.path.upper(), problem.message.upper())
+    return path, verified.ok
+
+
+def look(client: wb.Client) -> Iterator[str]:
+    models: Iterator[wb.Model] = client.models()
+    for model in models:
+        for version in client.versions(model.name):
+            whole = client.version(version.ref)
+            if whole.record is not None:
+                yield whole.record.description
+            yield from (file.path for file in client.files(version.ref))
+            yield version.created_time.isoformat()
+
+
+def main() -> int:
+    try:
+        with wb.connect("127.0.0.1:8420", token=None, retry_limit_s=5.0) as client:
+            pushed = train(client)
+            return (
+                pushed.bytes_sent
+                + pushed.version.version
+                + len(client.push("a.b.c", "x", metrics={"auc": 1}).version.ref)
+            )
+    except wb.DataLoss as loss:
+        print(loss.details["path"], loss.code, loss.reason)
+    except wb.WeighbridgeError as error:
+        print(error.message, [violation.path for violation in error.violations], error.retry_after_s)
+    return 1
