@@ -7,6 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from conftest import WEIGHBRIDGE, RunCli, RunningServer
@@ -51,6 +52,34 @@ def test_a_directory_that_is_not_ours_is_refused(data_dir: Path) -> None:
     assert ran.returncode == 1
     assert str(data_dir) in last_line(ran.stderr)
     assert [path.name for path in data_dir.iterdir()] == ["thesis.tex"]
+
+
+def test_a_directory_in_use_is_refused_and_names_who_uses_it(own_server: RunningServer) -> None:
+    assert own_server.process is not None
+    ran = serve("--listen", "127.0.0.1:0", "--data", own_server.data)
+    assert ran.returncode == 1
+    assert str(own_server.data) in last_line(ran.stderr)
+    assert str(own_server.process.pid) in last_line(ran.stderr)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL another user")
+def test_a_directory_that_postgresql_cannot_enter_is_refused_by_name(data_dir: Path) -> None:
+    data_dir.mkdir(mode=0o700)
+    ran = serve("--listen", "127.0.0.1:0", "--data", data_dir / "inside")
+    assert ran.returncode == 1
+    assert f"cannot enter {data_dir}" in last_line(ran.stderr)
+    assert "chmod o+x" in last_line(ran.stderr)
+
+
+def test_the_catalogue_of_a_newer_release_is_refused(empty_database: str, data_dir: Path) -> None:
+    server = RunningServer(data_dir, ("--database", empty_database)).start()
+    server.stop()
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO schema_migration (name, applied) VALUES ('0099_tomorrow', now())")
+    ran = serve("--listen", "127.0.0.1:0", "--data", data_dir, "--database", empty_database)
+    assert ran.returncode == 1
+    assert "newer release" in last_line(ran.stderr)
+    assert "0099_tomorrow" in last_line(ran.stderr)
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "nonsense", "mysql://x/y"])
