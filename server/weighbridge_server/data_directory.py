@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import threading
 import time
@@ -40,6 +41,8 @@ from types import TracebackType
 from typing import Self
 
 from weighbridge.core.errors import StartupFailed
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 """The newest format of a data directory that this release reads and writes."""
@@ -197,6 +200,7 @@ def _take(lock_fd: int, path: Path, wait_s: float) -> None:
     """Take the lock and write our number into it."""
     deadline = time.monotonic() + wait_s
     never = threading.Event()
+    told = False
     while True:
         try:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -206,6 +210,9 @@ def _take(lock_fd: int, path: Path, wait_s: float) -> None:
             remaining_s = deadline - time.monotonic()
             if remaining_s <= 0:
                 raise _in_use(lock_fd, path) from None
+            if not told:
+                _log.warning("%s is in use; waiting up to %g s until it is not", path, remaining_s)
+                told = True
             never.wait(min(0.05, remaining_s))
     os.ftruncate(lock_fd, 0)
     os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
