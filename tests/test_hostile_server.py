@@ -37,7 +37,7 @@ from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
 from weighbridge.core.digest import chunk_digest, format_digest
 from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, FILES_PER_VERSION
 from weighbridge.core.manifest import FileManifest, file_manifest
-from weighbridge.source import PARTIAL_PREFIX
+from weighbridge.core.paths import PARTIAL_PREFIX
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.wire.connection import Connection
 
@@ -140,7 +140,7 @@ def refused(sdk: Client, place: Place, cls: type[wb.WeighbridgeError], text: str
         (["Model.bin", "model.BIN"], "collides with"),
         (["a", "a/b"], "needs a folder where 'a' is a file"),
         (["a", "a"], "collides with"),
-        ([PARTIAL_PREFIX + "0123456789abcdef/0"], "is where pulls keep unfinished files"),
+        ([PARTIAL_PREFIX + "0123456789abcdef/0"], "where pulls keep their unfinished files"),
     ],
 )
 def test_no_path_leads_outside(hostile: HostileServer, sdk: Client, place: Place, paths: list[str], what: str) -> None:

@@ -17,7 +17,7 @@ from weighbridge.core.digest import Digest
 from weighbridge.core.errors import DeadlineExceeded, DestinationUnwritable, Unavailable
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import FileManifest
-from weighbridge.source import PARTIAL_PREFIX
+from weighbridge.core.paths import PARTIAL_PREFIX
 
 _ZEROS = bytes(CHUNK_BYTES)
 _LOCK = "lock"

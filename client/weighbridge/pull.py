@@ -30,7 +30,6 @@ from weighbridge.core.store import ChunkStore
 from weighbridge.destination import Destination
 from weighbridge.progress import Progress, tell_file
 from weighbridge.receipt import Receipt, save_receipt
-from weighbridge.source import PARTIAL_PREFIX
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import file_stream
 from weighbridge.wire.connection import Connection
@@ -134,7 +133,7 @@ def fetch_manifest(connection: Connection, ref: str) -> Manifest:
         raise DataLoss(
             f"{connection.address} sent a wrong manifest of {ref}: {fault.message}", details=fault.details
         ) from fault
-    _check_places(files)
+    check_paths(file.path for file in files)
     return Manifest(header.model, header.version, header.ref, digest, files)
 
 
@@ -173,17 +172,6 @@ def _check_path_length(path: str) -> None:
     if len(path) > PATH_BYTES:
         what = f"is {len(path)} characters long; at most {PATH_BYTES} bytes are allowed"
         raise InvalidPath("a path cannot be held by a version", violations=[Violation(path[:80] + "…", what)])
-
-
-def _check_places(files: Sequence[FileManifest]) -> None:
-    check_paths(file.path for file in files)
-    violations = [
-        Violation(file.path, "is where pulls keep unfinished files")
-        for file in files
-        if file.path.startswith(PARTIAL_PREFIX) and "/" in file.path
-    ]
-    if violations:
-        raise InvalidPath(f"{len(violations)} of the paths cannot be pulled", violations=violations)
 
 
 class _Place(NamedTuple):

@@ -13,7 +13,7 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, Violation
 from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, check_limit
-from weighbridge.core.paths import check_paths
+from weighbridge.core.paths import PARTIAL_PREFIX, check_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,6 @@ class Source:
     size_bytes: int
     modified_ns: int
     """When it was last modified, as its file system says."""
-
-
-PARTIAL_PREFIX = ".weighbridge-"
-"""Begins the name of the folder in which a pull keeps unfinished files. Such folders are not pushed."""
 
 
 def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:

@@ -9,7 +9,7 @@ DIGESTS_PER_MESSAGE = 16_384
 FILES_PER_VERSION = 20_000
 
 CHUNKS_PER_VERSION = 1_048_576
-"""Both sides hold a version's chunk lists in memory while it moves: some 100 MB at this limit, 2 TiB of file."""
+"""Both sides hold a version's chunk lists in memory while it moves: some 240 MB at this limit, 2 TiB of file."""
 
 PATH_BYTES = 512
 RECORD_BYTES = 64 * 1024

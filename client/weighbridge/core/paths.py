@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from weighbridge.core.errors import InvalidPath, Violation
 from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES, check_limit
 
+PARTIAL_PREFIX = ".weighbridge-"
+"""Begins the name of the folder in which a pull keeps unfinished files; no version may hold such a path."""
+
 
 def check_paths(paths: Iterable[str]) -> None:
     """Checks all the paths of a version together.
@@ -39,6 +42,10 @@ def _what_is_wrong(path: str) -> str | None:
         (path.startswith("/"), "is absolute; paths are relative to the version"),
         (".." in segments, "leads outside with '..'"),
         ("." in segments or "" in segments[1:], "has an empty or '.' segment"),
+        (
+            any(segment.startswith(PARTIAL_PREFIX) for segment in segments),
+            f"has a segment that begins with {PARTIAL_PREFIX}, where pulls keep their unfinished files",
+        ),
     )
     return next((what for wrong, what in checks if wrong), None)
 
