@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from weighbridge.pull import fetch_manifest
+from weighbridge.fetch import fetch_manifest
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.remote_store import RemoteStore
@@ -73,9 +73,7 @@ def run(*arguments: str, address: str) -> tuple[dict[str, object], float]:
     """One command of the client; its document, and its peak in MiB."""
     command = [*WEIGHBRIDGE, *arguments, "--json", "--server", address]
     with tempfile.TemporaryFile("w+") as out:
-        pid = os.posix_spawn(
-            command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)]
-        )
+        pid = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)])
         _, status, usage = os.wait4(pid, 0)
         out.seek(0)
         document = json.loads(out.read())

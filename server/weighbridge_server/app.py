@@ -31,12 +31,13 @@ from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.domain.versions import Versions
 from weighbridge_server.postgres import EmbeddedPostgres
 from weighbridge_server.services.admission import Admission
+from weighbridge_server.services.arrival import MOST_WAITING, ArrivalInterceptor, Arrivals
 from weighbridge_server.services.interceptor import CallInterceptor
 from weighbridge_server.services.journal import JournalServicer
 from weighbridge_server.services.models import ModelServicer
 from weighbridge_server.services.stall import StallWatch
 from weighbridge_server.services.transfer import TransferServicer
-from weighbridge_server.services.transfers import TransferInterceptor
+from weighbridge_server.services.transfers import StreamInterceptor
 from weighbridge_server.services.versions import VersionServicer
 from weighbridge_server.settings import Settings
 from weighbridge_server.storage.catalog import Catalog
@@ -54,7 +55,10 @@ _SERVICES = tuple(
     )
 )
 _SPARE_THREADS = 32
-"""Beside the transfers, so that short calls and health checks always run."""
+"""Beside the streams, so that short calls and health checks always run."""
+
+_OTHER_STREAMS = 8
+"""How many streams that are no transfers run at once: reflection, journals that are verified."""
 
 _SHORT_CALLS_S = 5.0
 """How long calls that are no transfers may go on at the end."""
@@ -124,12 +128,19 @@ class Server:
     def _serve(self, catalog: Catalog, store: PackStore) -> str:
         uploads, versions = Uploads(catalog, store), Versions(catalog)
         reading = Reading(catalog, store)
-        threads = ThreadPoolExecutor(self._settings.transfer_streams + _SPARE_THREADS, thread_name_prefix="grpc")
+        most_threads = self._settings.transfer_streams + _OTHER_STREAMS + MOST_WAITING + _SPARE_THREADS
+        threads = ThreadPoolExecutor(most_threads, thread_name_prefix="grpc")
         stalls = StallWatch(self._settings.stall_s * _STALL_FALLBACK)
         self._parts.callback(stalls.close)
+        arrivals = Arrivals(self._settings.stall_s)
+        self._parts.callback(arrivals.close)
         server = grpc.server(
             threads,
-            interceptors=[CallInterceptor(), TransferInterceptor(self._admission, stalls)],
+            interceptors=[
+                ArrivalInterceptor(arrivals),
+                CallInterceptor(),
+                StreamInterceptor(self._admission, Admission(_OTHER_STREAMS), stalls),
+            ],
             options=[
                 # The default lets a second server share a taken port in silence.
                 ("grpc.so_reuseport", 0),

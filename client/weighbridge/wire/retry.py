@@ -15,8 +15,8 @@ _LONGEST_PAUSE_S = 3.0
 class Patience:
     """How long one piece of work goes on trying.
 
-    Each success renews it: a transfer that moves may take days, one that stands still ends after
-    ``limit_s``. Used by one thread.
+    Each success renews it: a transfer that moves may take days, one that fails again and again ends ``limit_s``
+    after the first failure. Time before that does not count: a source may be slow. Used by one thread.
     """
 
     def __init__(self, limit_s: float, ended: threading.Event) -> None:
@@ -27,7 +27,7 @@ class Patience:
 
     def renew(self) -> None:
         """Something succeeded."""
-        self._deadline = time.monotonic() + self._limit_s
+        self._deadline: float | None = None
         self._pause_s = _FIRST_PAUSE_S
 
     def pause_after(self, error: WeighbridgeError) -> None:
@@ -38,6 +38,8 @@ class Patience:
         """
         if not (isinstance(error, Unavailable | StorageFailed) or error.retry_after_s is not None):
             raise error
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._limit_s
         # Half of it random, so that a thousand clients do not come back in the same moment.
         pause_s = max(self._pause_s * random.uniform(0.5, 1.0), error.retry_after_s or 0.0)
         if time.monotonic() + pause_s > self._deadline or self._ended.wait(pause_s):

@@ -19,7 +19,7 @@ from weighbridge.core.errors import (
     UploadNotFound,
     Violation,
 )
-from weighbridge.core.limits import FILES_PER_VERSION
+from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.record_check import check_metrics, check_record
@@ -184,7 +184,8 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
     for files_total, file in enumerate(files, start=1):
         check_file(file)
         batch.append(file)
-        entries += 1 + len(file.chunks)
+        # A path too long is refused with its batch, which must not hold thousands of them until then.
+        entries += 1 + len(file.path) // PATH_BYTES + len(file.chunks)
         if files_total > FILES_PER_VERSION:
             raise LimitExceeded(
                 f"more than {FILES_PER_VERSION} files; a version holds no more",

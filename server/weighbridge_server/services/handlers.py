@@ -27,8 +27,11 @@ def behaviour_of(handler: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
     return behaviour
 
 
-def with_behaviour(handler: Any, behaviour: Callable[[Any, grpc.ServicerContext], Any]) -> Handler:
-    """The same handler with another method in it, whose answers may be ``Serialized``."""
+def with_behaviour(handler: Any, behaviour: Callable[..., Any], *, request_streaming: bool | None = None) -> Handler:
+    """The same handler with another method in it, whose answers may be ``Serialized``.
+
+    ``request_streaming``: whether the method takes an iterator of requests; as the handler's, when not given.
+    """
 
     def serialize(answer: Any) -> bytes:
         return answer.frame if isinstance(answer, Serialized) else handler.response_serializer(answer)
@@ -38,7 +41,7 @@ def with_behaviour(handler: Any, behaviour: Callable[[Any, grpc.ServicerContext]
         (False, True): grpc.unary_stream_rpc_method_handler,
         (True, False): grpc.stream_unary_rpc_method_handler,
         (True, True): grpc.stream_stream_rpc_method_handler,
-    }[handler.request_streaming, handler.response_streaming]
+    }[handler.request_streaming if request_streaming is None else request_streaming, handler.response_streaming]
     made: Handler = make(
         behaviour,
         request_deserializer=handler.request_deserializer,

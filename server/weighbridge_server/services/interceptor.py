@@ -22,12 +22,12 @@ from weighbridge_server.services.actor import actor_of
 from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
 from weighbridge_server.services.validation import validate
 
-_OURS = "/weighbridge."
+_OURS = ("/weighbridge.", "/grpc.reflection.")
 _log = structlog.get_logger("call")
 
 
 class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
-    """Wraps each method of the Weighbridge services; health and reflection pass as they are."""
+    """Wraps each method of the Weighbridge services and of reflection; health passes as it is."""
 
     def intercept_service(
         self,

@@ -1,4 +1,4 @@
-"""What happens around every transfer: a place is taken for it, and it is ended when nothing moves."""
+"""What happens around every stream: a place is taken for it, and it is ended when nothing moves."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from weighbridge_server.services.handlers import Handler, behaviour_of, with_beh
 from weighbridge_server.services.stall import Movement, StallWatch
 
 _TRANSFERS = "/weighbridge.v1.TransferService/"
+_HEALTH = "/grpc.health."
 
 
-class TransferInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
-    """Wraps the streaming methods of ``TransferService``."""
+class StreamInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
+    """Wraps every streaming method but those of health: each holds a thread as long as it runs."""
 
-    def __init__(self, admission: Admission, stalls: StallWatch) -> None:
-        self._admission = admission
+    def __init__(self, transfers: Admission, others: Admission, stalls: StallWatch) -> None:
+        """``transfers``: the places of ``TransferService``. ``others``: those of all other streams."""
+        self._transfers = transfers
+        self._others = others
         self._stalls = stalls
 
     def intercept_service(
@@ -31,24 +34,26 @@ class TransferInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-
         """The method's handler, wrapped."""
         handler: Any = continuation(handler_call_details)
         streaming = handler is not None and (handler.request_streaming or handler.response_streaming)
-        if not streaming or not handler_call_details.method.startswith(_TRANSFERS):
+        method = handler_call_details.method
+        if not streaming or method.startswith(_HEALTH):
             return handler  # type: ignore[no-any-return]
+        admission = self._transfers if method.startswith(_TRANSFERS) else self._others
         inner = behaviour_of(handler)
 
         def one(request: Any, context: grpc.ServicerContext) -> Any:
-            with self._transfer(context) as movement:
+            with self._running(admission, context) as movement:
                 return inner(movement.observed(request), context)
 
         def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with self._transfer(context) as movement:
+            with self._running(admission, context) as movement:
                 incoming = movement.observed(request) if handler.request_streaming else request
                 yield from movement.observed(inner(incoming, context))
 
         return with_behaviour(handler, many if handler.response_streaming else one)
 
     @contextmanager
-    def _transfer(self, context: grpc.ServicerContext) -> Iterator[Movement]:
-        with self._admission.admitted(), self._stalls.watched(context) as movement:
+    def _running(self, admission: Admission, context: grpc.ServicerContext) -> Iterator[Movement]:
+        with admission.admitted(), self._stalls.watched(context) as movement:
             try:
                 yield movement
             except grpc.RpcError as fault:

@@ -10,6 +10,9 @@ from google.protobuf.message import Message
 from weighbridge.core.errors import InvalidRequest, Violation
 
 _MOST_LISTED = 100
+_LISTED_BYTES = 16 * 1024
+"""A larger request is told the first rule that it breaks: 4 MiB hold two million wrong values, whose
+violations would take gigabytes."""
 
 Request = TypeVar("Request", bound=Message)
 
@@ -18,11 +21,13 @@ def validate(request: Request) -> Request:
     """Returns the request when it keeps its rules.
 
     Raises:
-        InvalidRequest: with one violation for each rule that it breaks.
+        InvalidRequest: with one violation for each rule that it breaks, or the first for a large request.
     """
-    found = protovalidate.collect_violations(request)
+    found = protovalidate.collect_violations(request, fail_fast=True)
     if not found:
         return request
+    if request.ByteSize() <= _LISTED_BYTES:
+        found = protovalidate.collect_violations(request)
     violations = [
         Violation(_path(violation), violation.proto.message or violation.proto.rule_id)
         for violation in found[:_MOST_LISTED]

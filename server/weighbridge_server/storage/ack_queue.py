@@ -10,6 +10,9 @@ from weighbridge.core.digest import Digest
 from weighbridge.core.errors import DeadlineExceeded
 from weighbridge.core.store import Ack, Held
 
+_RETRY_AFTER_S = 0.1
+"""Told to a client whose source was slow, which is no reason to give up."""
+
 _MOST_WAITING = 1024
 """The intake pauses while this many acks are unread: a client that never reads cannot grow the server."""
 
@@ -80,7 +83,9 @@ class AckQueue:
                 elif self._done():
                     return
                 else:
-                    raise DeadlineExceeded(f"nothing was sent for {self._stall_s:g} s; go on in a new stream")
+                    raise DeadlineExceeded(
+                        f"nothing was sent for {self._stall_s:g} s; go on in a new stream", retry_after_s=_RETRY_AFTER_S
+                    )
             yield ack
 
     def _done(self) -> bool:

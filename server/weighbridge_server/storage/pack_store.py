@@ -28,6 +28,8 @@ from weighbridge_server.storage.pack_directory import PackDirectory, PackFile
 from weighbridge_server.storage.pack_format import Damaged, read_record
 
 PACK_BYTES = 64 * 1024 * 1024
+PACK_RECORDS = 16_384
+"""Each record of an open pack is held in memory with who waits for it: tiny chunks fill a pack sooner."""
 OPEN_PACKS = 4
 IDLE_SEAL_S = 0.2
 
@@ -229,9 +231,8 @@ class _Slot:
                 self._abandon(failure)
                 raise failure from fault
             self._last_append = time.monotonic()
-            if self._pack.file.size_bytes < PACK_BYTES:
-                return None
-            return self._take()
+            full = self._pack.file.size_bytes >= PACK_BYTES or len(self._pack.file.entries) >= PACK_RECORDS
+            return self._take() if full else None
 
     def detach(self) -> _OpenPack | None:
         return self._detach_when(lambda pack: True)
