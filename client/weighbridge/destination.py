@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from weighbridge.core.digest import Digest
-from weighbridge.core.errors import DeadlineExceeded, DestinationUnwritable, Unavailable
+from weighbridge.core.errors import Cancelled, DestinationUnwritable, WeighbridgeError
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import FileManifest
 from weighbridge.core.paths import PARTIAL_PREFIX
@@ -30,8 +30,11 @@ class Destination:
 
     The files grow in a hidden folder beside their final places, on the same file system. ``publish`` syncs
     each and renames it. A pull that fails leaves the folder as it found it. One that was killed, interrupted
-    or cut off leaves the hidden folder, named after the content: the next pull of the same content goes on
-    with it, after every chunk in it was hashed again.
+    or cut off by an error that may pass leaves the hidden folder, named after the content: the next pull of
+    the same content goes on with it, after every chunk in it was hashed again.
+
+    Each file appears whole or not at all. A crash between two renames into a folder that held older files
+    leaves some of either; ``verify`` shows it, and pulling again mends it.
 
     Nothing is written outside of the folder: no symbolic link below it is followed, neither one that was
     there before nor one that appears meanwhile.
@@ -62,7 +65,7 @@ class Destination:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, KeyboardInterrupt | Unavailable | DeadlineExceeded):
+        if _may_go_on(error):
             os.close(self._lock_fd)
         else:
             self._clean()
@@ -110,8 +113,8 @@ class Destination:
         except OSError as fault:
             raise _unwritable(self.folder / self._files[index].path, fault) from fault
 
-    def publish(self) -> None:
-        """Puts every file in its place by an atomic rename. Call it when every byte was verified."""
+    def settle(self) -> None:
+        """Makes every unfinished file survive a power cut. Call it when every byte was verified."""
         for index, file in enumerate(self._files):
             try:
                 with os.fdopen(self._open(index, os.O_RDONLY), "rb") as unfinished:
@@ -120,10 +123,16 @@ class Destination:
                     pass
             except OSError as fault:
                 raise _unwritable(self.folder / file.path, fault) from fault
+
+    def publish(self) -> None:
+        """Puts every file in its place by an atomic rename. Call it after ``settle``."""
+        last_of_folder = {file.path.rpartition("/")[0]: index for index, file in enumerate(self._files)}
         for index, file in enumerate(self._files):
             try:
                 with _parent(self.folder, file.path) as (parent, name):
                     os.rename(self._unfinished(index), name, dst_dir_fd=parent)
+                    if last_of_folder[file.path.rpartition("/")[0]] == index:
+                        os.fsync(parent)
             except OSError as fault:
                 raise _unwritable(self.folder / file.path, fault) from fault
             self._placed.append(self.folder / file.path)
@@ -158,12 +167,17 @@ class Destination:
     def _clear_others(self) -> None:
         """Removes what pulls of other content left here, unless one of them runs."""
         for other in self.folder.glob(PARTIAL_PREFIX + "*"):
-            if other == self._partial:
+            if other == self._partial or other.is_symlink():
                 continue
             with contextlib.suppress(OSError):
                 fd = _lock(other)
                 shutil.rmtree(other, ignore_errors=True)
                 os.close(fd)
+
+
+def _may_go_on(error: BaseException | None) -> bool:
+    """Whether what was brought so far is worth keeping for the next try."""
+    return isinstance(error, KeyboardInterrupt | Cancelled) or (isinstance(error, WeighbridgeError) and error.retryable)
 
 
 def _claim(folder: Path, name: str) -> tuple[Path, int]:

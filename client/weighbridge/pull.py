@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +59,18 @@ def pull_version(connection: Connection, ref: str, folder: Path, progress: Progr
         InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
     """
     began = time.monotonic()
-    manifest = _patiently(lambda: fetch_manifest(connection, ref), connection.patience())
+    manifest = connection.patience().run(lambda: fetch_manifest(connection, ref))
     patience = connection.patience()
     progress.begin(len(manifest.files), sum(file.size_bytes for file in manifest.files))
     counts = _Counts()
     with Destination(folder, manifest.digest) as destination:
         lacking = _lacking(destination, manifest, progress)
         _fill(destination, manifest, lacking, RemoteStore(connection, ref=manifest.ref), patience, counts, progress)
+        destination.settle()
+        # Before the first file is in its place: a crash among the renames is then seen by verify.
+        with contextlib.suppress(OSError):  # without a receipt, verify asks the server
+            save_receipt(folder, Receipt(manifest.ref, manifest.digest, manifest.files))
         destination.publish()
-    with contextlib.suppress(OSError):  # without a receipt, verify asks the server
-        save_receipt(folder, Receipt(manifest.ref, manifest.digest, manifest.files))
     return Pulled(
         ref=manifest.ref,
         version=manifest.version,
@@ -129,14 +131,6 @@ def _fill(
             if isinstance(fault, DataLoss) and "path" in fault.details:  # the server names the place
                 raise
             raise _loss(fault, manifest) from fault
-        except WeighbridgeError as error:
-            patience.pause_after(error)
-
-
-def _patiently(make: Callable[[], Manifest], patience: Patience) -> Manifest:
-    while True:
-        try:
-            return make()
         except WeighbridgeError as error:
             patience.pause_after(error)
 

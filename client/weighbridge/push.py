@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from weighbridge.core.chunking import Span, cut
 from weighbridge.core.chunks import ChunkRef, EncodedChunk
 from weighbridge.core.codec import encode_chunk
 from weighbridge.core.digest import Digest, chunk_digest
-from weighbridge.core.errors import Cancelled, WeighbridgeError
+from weighbridge.core.errors import Cancelled
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.core.store import ChunkStore, Held
 from weighbridge.progress import Progress, tell_file
@@ -24,12 +25,10 @@ _WINDOW = 16
 
 @dataclass
 class PushCounts:
-    """What an upload moved so far."""
+    """What an upload sent so far; what had to be sent twice is counted twice."""
 
-    bytes_total: int = 0
     bytes_sent: int = 0
-    """Encoded payload, what had to be sent twice counted twice."""
-    chunks_total: int = 0
+    """Encoded payload."""
     chunks_sent: int = 0
 
 
@@ -44,20 +43,29 @@ class _File:
 class FileUpload:
     """Brings files into a store; one thread at a time."""
 
-    def __init__(self, store: ChunkStore, progress: Progress, patience: Callable[[], Patience]) -> None:
+    def __init__(
+        self,
+        store: ChunkStore,
+        progress: Progress,
+        patience: Callable[[], Patience],
+        given_up: threading.Event,
+    ) -> None:
+        """``given_up``: once it is set, a running ``add`` raises ``Cancelled`` before its next chunk."""
         self.counts = PushCounts()
         self._store = store
         self._progress = progress
         self._patience = patience
-        self._given_up = threading.Event()
+        self._given_up = given_up
         self._settled: set[Digest] = set()
-        """Chunks that the store has, or was asked for in the try that runs: asked for once, sent once."""
+        """Chunks that the store said it holds for this upload, or acknowledged as durable."""
+        self._sent: set[Digest] = set()
+        """Chunks that the try that runs sends."""
 
     def add(self, sources: Sequence[Source]) -> list[FileManifest]:
         """Stores every chunk of these files durably and returns the files' chunk lists.
 
-        When the store cannot be reached for a while, it goes on with what is not durable by then: the
-        store is asked again, and what it lacks is read from the file again.
+        When the store cannot be reached for a while, it goes on with what is not durable by then: what the
+        store lacks is read from the file again.
 
         Raises:
             SourceChanged, SourceUnreadable: a file is not what it was when it was scanned.
@@ -65,32 +73,27 @@ class FileUpload:
         """
         self._progress.begin(len(sources), sum(source.size_bytes for source in sources))
         files = [_File(source) for source in sources]
-        durable = frozenset(self._settled)
-        safe: set[Digest] = set()
         patience = self._patience()
-        while True:
-            try:
-                for ack in self._store.put(self._chunks_of(files)):
-                    # A store that takes the same chunks again and again does not move.
-                    if ack.held is Held.DURABLE and not safe.issuperset(ack.digests):
-                        safe.update(ack.digests)
-                        patience.renew()
-                break  # the iteration ended: everything is durable
-            except WeighbridgeError as error:
-                self._settled = set(durable)
-                patience.pause_after(error)
-            except BaseException:
-                self._settled = set(durable)
-                raise
-        self.counts.bytes_total += sum(source.size_bytes for source in sources)
-        self.counts.chunks_total += sum(len(file.chunks) for file in files)
+        patience.run(lambda: self._send_what_lacks(files, patience))
         return [file_manifest(file.source.path, file.chunks) for file in files]
 
-    def give_up(self) -> None:
-        """Ends an ``add`` that runs in another thread: it raises ``Cancelled`` before its next chunk."""
-        self._given_up.set()
+    def forget(self) -> None:
+        """Takes nothing for settled any longer: the store has said that it lost chunks."""
+        self._settled.clear()
 
-    def _chunks_of(self, files: Sequence[_File]) -> Iterator[EncodedChunk]:
+    def _send_what_lacks(self, files: Sequence[_File], patience: Patience) -> None:
+        self._sent.clear()
+        with closing(self._chunks_of(files)) as chunks:
+            first = next(chunks, None)
+            if first is None:
+                return  # no stream is opened that would carry nothing while the files are hashed
+            for ack in self._store.put(chain((first,), chunks)):
+                # A store that takes the same chunks again and again does not move.
+                if ack.held is Held.DURABLE and not self._settled.issuperset(ack.digests):
+                    self._settled.update(ack.digests)
+                    patience.renew()
+
+    def _chunks_of(self, files: Sequence[_File]) -> Generator[EncodedChunk, None, None]:
         """The chunks that the store lacks, while the files' lists are written down."""
         for file in files:
             tell_file(self._progress, file.source.path)
@@ -111,12 +114,13 @@ class FileUpload:
                 raw = fresh[number] = reader.read_exactly(span.offset, span.size)
                 file.chunks.append(ChunkRef(chunk_digest(raw), span.size))
         refs = file.chunks[position : position + len(window)]
-        unasked = list(dict.fromkeys(ref.digest for ref in refs if ref.digest not in self._settled))
-        missing = set(self._store.missing(unasked)) if unasked else set()
-        self._settled.update(unasked)
+        unasked = [ref.digest for ref in refs if ref.digest not in self._settled and ref.digest not in self._sent]
+        self._check_wanted()
+        missing = set(self._store.missing(list(dict.fromkeys(unasked)))) if unasked else set()
+        self._settled.update(digest for digest in unasked if digest not in missing)
+        self._sent |= missing
         for number, (span, ref) in enumerate(zip(window, refs, strict=True), start=position):
-            if self._given_up.is_set():
-                raise Cancelled("the push was given up")
+            self._check_wanted()
             moved = 0
             if ref.digest in missing:
                 missing.discard(ref.digest)
@@ -127,3 +131,7 @@ class FileUpload:
                 self.counts.chunks_sent += 1
                 yield encoded
             self._progress.advance(ref.raw_bytes if number in fresh else 0, moved)
+
+    def _check_wanted(self) -> None:
+        if self._given_up.is_set():
+            raise Cancelled("the push was given up")

@@ -49,10 +49,19 @@ def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
     if not sources:
         raise SourceUnreadable("there is no file to push: the folder is empty")
     sources.sort(key=lambda source: source.path)
+    check_sources(sources)
+    return sources
+
+
+def check_sources(sources: list[Source]) -> None:
+    """Checks that one version can hold all of these.
+
+    Raises:
+        InvalidPath, LimitExceeded: it cannot.
+    """
     check_paths(source.path for source in sources)
     chunks_total = sum(-(-source.size_bytes // CHUNK_BYTES) for source in sources)
     check_limit("chunks of 2 MiB", chunks_total, CHUNKS_PER_VERSION)
-    return sources
 
 
 def _walk(local: Path, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:

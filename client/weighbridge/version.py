@@ -14,15 +14,24 @@ from types import TracebackType
 from typing import Any
 
 from weighbridge.core.digest import format_digest
-from weighbridge.core.errors import DataLoss, ModelExists, ModelNotFound, UsageError, WeighbridgeError
+from weighbridge.core.errors import (
+    ChunksMissing,
+    DataLoss,
+    DeadlineExceeded,
+    ModelExists,
+    ModelNotFound,
+    StorageFailed,
+    Unavailable,
+    UsageError,
+    WeighbridgeError,
+)
 from weighbridge.core.manifest import FileManifest, manifest_digest
-from weighbridge.core.paths import check_paths
 from weighbridge.core.record_check import check_metrics, check_record
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar, Upload, Version
 from weighbridge.progress import Progress
-from weighbridge.push import FileUpload, PushCounts
-from weighbridge.source import Source, scan
+from weighbridge.push import FileUpload
+from weighbridge.source import Source, check_sources, scan
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.wire import convert, file_stream
 from weighbridge.wire.connection import Connection
@@ -60,11 +69,12 @@ class VersionInProgress:
         self._metrics: list[MetricPoint] = []
         self._began = time.monotonic()
         self._upload = _begin(connection, model, record)
-        store = RemoteStore(connection, upload_id=self._upload.upload_id)
-        self._files = FileUpload(store, progress, connection.patience)
+        self._given_up = threading.Event()
+        store = RemoteStore(connection, upload_id=self._upload.upload_id, given_up=self._given_up)
+        self._files = FileUpload(store, progress, lambda: connection.patience(self._given_up), self._given_up)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="weighbridge-upload")
         self._added: list[Future[list[FileManifest]]] = []
-        self._paths: list[str] = []
+        self._sources: list[Source] = []
         self._ended = threading.Event()
         self._renewer = threading.Thread(target=self._keep_lease, name="weighbridge-lease", daemon=True)
         self._renewer.start()
@@ -96,6 +106,7 @@ class VersionInProgress:
         Raises:
             InvalidRequest: the name is empty or too long.
         """
+        self._require_open()
         point = MetricPoint(name, float(value), int(step), datetime.now(UTC))
         check_metrics([point])
         self._metrics.append(point)
@@ -109,9 +120,14 @@ class VersionInProgress:
         self._change(description=text)
 
     def _change(self, **fields: Any) -> None:
+        self._require_open()
         record = replace(self._record, **fields)
         check_record(record)
         self._record = record
+
+    def _require_open(self) -> None:
+        if self._ended.is_set():
+            raise UsageError("the version was committed or given up; begin another")
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -125,8 +141,7 @@ class VersionInProgress:
             SourceUnreadable, InvalidPath, LimitExceeded: before a byte is sent.
             WeighbridgeError: what an earlier ``add`` failed with.
         """
-        if self._ended.is_set():
-            raise UsageError("the version has ended; begin another")
+        self._require_open()
         for earlier in self._added:
             if earlier.done():
                 earlier.result()
@@ -134,14 +149,31 @@ class VersionInProgress:
 
     def add_sources(self, sources: list[Source]) -> None:
         """As ``add``, for what was scanned already."""
-        check_paths([*self._paths, *(source.path for source in sources)])
-        self._paths += [source.path for source in sources]
+        self._require_open()
+        check_sources([*self._sources, *sources])
+        self._sources += sources
         self._added.append(self._worker.submit(self._upload_files, sources))
+
+    def wait(self) -> None:
+        """Waits until everything that was added is on the server, safe but not visible.
+
+        Raises:
+            WeighbridgeError: what an ``add`` failed with.
+        """
+        for added in self._added:
+            added.result()
 
     def _upload_files(self, sources: list[Source]) -> list[FileManifest]:
         files = self._files.add(sources)
-        self._connection.send(self._connection.transfer.PutManifest, lambda: self._manifest_requests(files))
+        try:
+            self._put_manifest(files)
+        except ChunksMissing:  # found damaged since the server said that it has them
+            self._files.forget()
+            self._put_manifest(self._files.add(sources))
         return files
+
+    def _put_manifest(self, files: list[FileManifest]) -> None:
+        self._connection.send(self._connection.transfer.PutManifest, lambda: self._manifest_requests(files))
 
     def _manifest_requests(self, files: Iterable[FileManifest]) -> Iterable[transfer_pb2.PutManifestRequest]:
         yield transfer_pb2.PutManifestRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload.upload_id))
@@ -157,9 +189,30 @@ class VersionInProgress:
         """Waits for the uploads and makes the version visible. Called by the block's end.
 
         Raises:
+            Unavailable, DeadlineExceeded, StorageFailed: the answer did not come, or an upload failed so. Where
+                the message says that the outcome is not known, the version may have been committed.
             WeighbridgeError: an upload failed, or the server refused; nothing is visible.
         """
+        self._require_open()
         files = [file for added in self._added for file in added.result()]
+        try:
+            version = self._commit(files)
+        except ChunksMissing:  # found damaged since they were brought: what lacks is sent again, once
+            self._files.forget()
+            self._upload_files(self._sources)
+            version = self._commit(files)
+        self._end()
+        self.result = Pushed(
+            version=version,
+            bytes_total=sum(file.size_bytes for file in files),
+            bytes_sent=self._files.counts.bytes_sent,
+            chunks_total=sum(len(file.chunks) for file in files),
+            chunks_sent=self._files.counts.chunks_sent,
+            seconds=time.monotonic() - self._began,
+        )
+        return self.result
+
+    def _commit(self, files: list[FileManifest]) -> Version:
         manifest = manifest_digest(files)
         request = versions_pb2.CommitVersionRequest(
             upload_id=self._upload.upload_id,
@@ -167,28 +220,25 @@ class VersionInProgress:
             record=convert.record_message(self._record),
             metrics=[convert.metric_message(point) for point in self._metrics],
         )
-        version = convert.version_value(self._connection.call(self._connection.versions.CommitVersion, request))
+        try:
+            answer = self._connection.call(self._connection.versions.CommitVersion, request, given_up=self._given_up)
+        except (Unavailable, DeadlineExceeded, StorageFailed) as fault:
+            raise type(fault)(
+                f"{fault.message}. The outcome of the commit is not known: 'weighbridge versions {self._model}' tells",
+                details=fault.details,
+            ) from fault
+        version = convert.version_value(answer)
         stated = version.model, version.ref, version.manifest
         if stated != (self._model, version_ref(self._model, version.version), manifest):
             raise DataLoss(
                 f"{self._connection.address} was to commit {self._model} with the manifest {format_digest(manifest)}; "
                 f"it answers {version.ref[:80]!r} with {format_digest(version.manifest)}"
             )
-        self._end()
-        counts: PushCounts = self._files.counts
-        self.result = Pushed(
-            version=version,
-            bytes_total=counts.bytes_total,
-            bytes_sent=counts.bytes_sent,
-            chunks_total=counts.chunks_total,
-            chunks_sent=counts.chunks_sent,
-            seconds=time.monotonic() - self._began,
-        )
-        return self.result
+        return version
 
     def abort(self) -> None:
         """Gives the version up. What was uploaded is kept for a day, so that a next try need not send it."""
-        self._files.give_up()
+        self._given_up.set()
         self._end()
         try:
             request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)
@@ -206,7 +256,7 @@ class VersionInProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.result is not None:
+        if self._ended.is_set():
             return
         if error is not None:
             self.abort()

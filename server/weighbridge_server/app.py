@@ -167,7 +167,8 @@ class Server:
         """Health first says NOT_SERVING; then running transfers have ``drain_s`` to end; no new one begins.
 
         Short calls still work meanwhile, since an upload needs them to go on. ``given_up`` is asked whether
-        to end at once. Closing the server afterwards seals the open packs, which acknowledges their chunks.
+        to end at once. An upload that ends meanwhile has its packs sealed and its chunks acknowledged; what is
+        still open when the server closes is sealed too, for the next try to find.
         """
         self._health.enter_graceful_shutdown()
         if not self._admission.drain(self._settings.drain_s, given_up):

@@ -26,8 +26,9 @@ from weighbridge.core.errors import StartupFailed
 def serve(listen: str | None, data: Path | None, database: str | None, config: Path | None) -> None:
     """Run a server until SIGTERM or Ctrl-C.
 
-    Prints one line, ready HOST:PORT, once calls succeed. Every setting is a flag, an environment variable
-    (WEIGHBRIDGE_LISTEN, WEIGHBRIDGE_DATA, …) or a key of the TOML file, in that order of precedence.
+    Prints one line, ready HOST:PORT, once calls succeed. A flag wins over its environment variable
+    (WEIGHBRIDGE_LISTEN, WEIGHBRIDGE_DATA, …), and that over its key in the TOML file. The README lists the
+    settings that have no flag.
 
     \b
     Examples:

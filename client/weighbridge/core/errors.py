@@ -51,6 +51,13 @@ class WeighbridgeError(Exception):
 
     code: Code = Code.INTERNAL
     reason: str = "INTERNAL"
+    passes: bool = False
+    """Whether the cause may pass by itself."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later without a change; the SDK tries such calls again itself."""
+        return self.passes or self.retry_after_s is not None
 
     def __init__(
         self,
@@ -218,6 +225,7 @@ class Unavailable(WeighbridgeError):
 
     code = Code.UNAVAILABLE
     reason = "UNAVAILABLE"
+    passes = True
 
 
 class DeadlineExceeded(WeighbridgeError):
@@ -225,6 +233,7 @@ class DeadlineExceeded(WeighbridgeError):
 
     code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
+    passes = True
 
 
 class Cancelled(WeighbridgeError):
@@ -284,6 +293,7 @@ class StorageFailed(WeighbridgeError):
 
     code = Code.UNAVAILABLE
     reason = "STORAGE_FAILED"
+    passes = True
 
 
 class StorageFull(WeighbridgeError):

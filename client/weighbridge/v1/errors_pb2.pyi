@@ -106,6 +106,10 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     Details never exceed 4 KiB: violations past that are counted in the metadata key `violations_left_out`.
     The status code is fixed by the reason and stands beside it. Clients MUST match on the reason,
     never on the message, and MUST take an unknown reason as an error of its status code.
+
+    Any call may answer, beside what its own list says: INVALID_REQUEST (a field breaks a rule that its message
+    states), INVALID_NAME and INVALID_REFERENCE (where it takes a name or a reference), STORAGE_FAILED (the server
+    lost its database or its disk), UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED and INTERNAL.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0

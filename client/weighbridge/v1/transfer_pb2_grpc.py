@@ -137,8 +137,8 @@ class TransferServiceServicer:
     def PutManifest(self, request_iterator, context):
         """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-        May be called several times; a path given again replaces the one before. Files are recorded as they
-        come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+        May be called several times; a path given in a later call replaces the one before. Files are recorded as
+        they come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
         is visible before the commit. The server MUST check each root against its list and each length against
         the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
         UploadChunks made it durable).
@@ -151,7 +151,7 @@ class TransferServiceServicer:
         FAILED_PRECONDITION / UPLOAD_ENDED
         FAILED_PRECONDITION / CHUNKS_MISSING: violations list the first of them.
         INVALID_ARGUMENT / MANIFEST_MISMATCH: a root, a size or a count is not what the list gives.
-        INVALID_ARGUMENT / INVALID_PATH: violations list the paths.
+        INVALID_ARGUMENT / INVALID_PATH: violations list the paths; one that comes twice in a stream too.
         INVALID_ARGUMENT / LIMIT_EXCEEDED: more files than a version may hold.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

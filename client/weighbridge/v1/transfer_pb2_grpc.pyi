@@ -80,8 +80,8 @@ class TransferServiceStub:
     PutManifest: _grpc.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-    May be called several times; a path given again replaces the one before. Files are recorded as they
-    come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+    May be called several times; a path given in a later call replaces the one before. Files are recorded as
+    they come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
     is visible before the commit. The server MUST check each root against its list and each length against
     the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
     UploadChunks made it durable).
@@ -94,7 +94,7 @@ class TransferServiceStub:
       FAILED_PRECONDITION / UPLOAD_ENDED
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list the first of them.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: a root, a size or a count is not what the list gives.
-      INVALID_ARGUMENT / INVALID_PATH: violations list the paths.
+      INVALID_ARGUMENT / INVALID_PATH: violations list the paths; one that comes twice in a stream too.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: more files than a version may hold.
     """
     GetManifest: _grpc.UnaryStreamMultiCallable[_transfer_pb2.GetManifestRequest, _transfer_pb2.GetManifestResponse]
@@ -183,8 +183,8 @@ class TransferServiceAsyncStub(TransferServiceStub):
     PutManifest: _aio.StreamUnaryMultiCallable[_transfer_pb2.PutManifestRequest, _transfer_pb2.PutManifestResponse]  # type: ignore[assignment]
     """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-    May be called several times; a path given again replaces the one before. Files are recorded as they
-    come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+    May be called several times; a path given in a later call replaces the one before. Files are recorded as
+    they come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
     is visible before the commit. The server MUST check each root against its list and each length against
     the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
     UploadChunks made it durable).
@@ -197,7 +197,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
       FAILED_PRECONDITION / UPLOAD_ENDED
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list the first of them.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: a root, a size or a count is not what the list gives.
-      INVALID_ARGUMENT / INVALID_PATH: violations list the paths.
+      INVALID_ARGUMENT / INVALID_PATH: violations list the paths; one that comes twice in a stream too.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: more files than a version may hold.
     """
     GetManifest: _aio.UnaryStreamMultiCallable[_transfer_pb2.GetManifestRequest, _transfer_pb2.GetManifestResponse]  # type: ignore[assignment]
@@ -301,8 +301,8 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transfer_pb2.PutManifestResponse, _abc.Awaitable[_transfer_pb2.PutManifestResponse]]:
         """Records files of an upload: for each its path, size, root digest and list of chunks.
 
-        May be called several times; a path given again replaces the one before. Files are recorded as they
-        come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
+        May be called several times; a path given in a later call replaces the one before. Files are recorded as
+        they come: a stream that ends in an error may have recorded those before it, which does no harm, as nothing
         is visible before the commit. The server MUST check each root against its list and each length against
         the chunk, and every chunk MUST be held by the upload (FindMissingChunks reported it present, or
         UploadChunks made it durable).
@@ -315,7 +315,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
           FAILED_PRECONDITION / UPLOAD_ENDED
           FAILED_PRECONDITION / CHUNKS_MISSING: violations list the first of them.
           INVALID_ARGUMENT / MANIFEST_MISMATCH: a root, a size or a count is not what the list gives.
-          INVALID_ARGUMENT / INVALID_PATH: violations list the paths.
+          INVALID_ARGUMENT / INVALID_PATH: violations list the paths; one that comes twice in a stream too.
           INVALID_ARGUMENT / LIMIT_EXCEEDED: more files than a version may hold.
         """
 

@@ -60,14 +60,22 @@ class Connection:
         self._closed.set()
         self._channel.close()
 
-    def patience(self) -> Patience:
-        """For work that is made of several calls and is tried again as a whole.
+    def patience(self, given_up: threading.Event | None = None) -> Patience:
+        """For work that is tried again as a whole; ``given_up`` ends it early.
 
         A server that was never reached is most likely not there: a person learns that at once.
         """
-        return Patience(self._retry_limit_s if self._reached else 0.0, self._closed)
+        limit_s = self._retry_limit_s if self._reached else 0.0
+        return Patience(limit_s, *([given_up] if given_up else []), self._closed)
 
-    def call(self, method: Callable[..., Response], request: Any, *, tried_again: bool = True) -> Response:
+    def call(
+        self,
+        method: Callable[..., Response],
+        request: Any,
+        *,
+        tried_again: bool = True,
+        given_up: threading.Event | None = None,
+    ) -> Response:
         """One answer to one request, within 30 s a try; tried again while the server cannot be reached.
 
         Every call of the API may be made twice: what creates something carries a request id.
@@ -75,26 +83,23 @@ class Connection:
         Raises:
             WeighbridgeError: what the status stands for.
         """
-        patience = self.patience() if tried_again else Patience(0.0, self._closed)
-        while True:
-            try:
-                with translated(self.address):
-                    response = method(request, timeout=UNARY_DEADLINE_S, metadata=self._metadata)
-                self._reached = True
-                return response
-            except WeighbridgeError as error:
-                self._reached = self._reached or not isinstance(error, Unavailable)
-                patience.pause_after(error)
+        patience = self.patience(given_up) if tried_again else Patience(0.0, self._closed)
+        return patience.run(lambda: self._call_once(method, request))
+
+    def _call_once(self, method: Callable[..., Response], request: Any) -> Response:
+        try:
+            with translated(self.address):
+                response = method(request, timeout=UNARY_DEADLINE_S, metadata=self._metadata)
+        except WeighbridgeError as error:
+            self._reached = self._reached or not isinstance(error, Unavailable)
+            raise
+        self._reached = True
+        return response
 
     def send(self, method: Callable[..., Response], requests: Callable[[], Iterable[Any]]) -> Response:
         """One answer to a stream of requests, which ``requests`` makes anew for each try."""
-        patience = self.patience()
-        while True:
-            try:
-                response: Response = self._send_once(method, requests())
-                return response
-            except WeighbridgeError as error:
-                patience.pause_after(error)
+        response: Response = self.patience().run(lambda: self._send_once(method, requests()))
+        return response
 
     def _send_once(self, method: Any, requests: Iterable[Any]) -> Any:
         moved = time.monotonic()

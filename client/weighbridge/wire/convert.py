@@ -20,7 +20,6 @@ _RELATIONS: Mapping[values.Relation, records_pb2.Relation.ValueType] = {
     values.Relation.MERGED: records_pb2.RELATION_MERGED,
     values.Relation.QUANTIZED: records_pb2.RELATION_QUANTIZED,
 }
-_RELATIONS_BACK = {number: relation for relation, number in _RELATIONS.items()}
 _STAGES: Mapping[values.Stage, versions_pb2.Stage.ValueType] = {
     values.Stage.DEVELOPMENT: versions_pb2.STAGE_DEVELOPMENT,
     values.Stage.STAGING: versions_pb2.STAGE_STAGING,
@@ -107,11 +106,17 @@ def record_value(message: records_pb2.Record) -> values.Record:
             values.Dataset(dataset.name, dataset.version, dataset.digest, dataset.uri, dataset.role)
             for dataset in message.datasets
         ),
-        parents=tuple(
-            values.Parent(parent.ref, _RELATIONS_BACK.get(parent.relation, values.Relation.FINE_TUNED))
-            for parent in message.parents
-        ),
+        parents=tuple(values.Parent(parent.ref, _relation_value(parent.relation)) for parent in message.parents),
     )
+
+
+def _relation_value(number: int) -> values.Relation:
+    if number == records_pb2.RELATION_UNSPECIFIED:
+        return values.Relation.FINE_TUNED
+    for relation, known in _RELATIONS.items():
+        if known == number:
+            return relation
+    raise Unimplemented(f"relation {number} of a parent is not known to this release; install a later one")
 
 
 def metric_message(point: values.MetricPoint) -> records_pb2.MetricPoint:

@@ -29,7 +29,10 @@ class RemoteStore:
         upload_id: str = "",
         ref: str = "",
         credit_bytes: int = UPLOAD_CREDIT_BYTES,
+        given_up: threading.Event | None = None,
     ) -> None:
+        """``given_up``: ends tries that go on, when somebody else sets it."""
+        self._given_up = given_up
         self._connection = connection
         self._upload_id = upload_id
         self._ref = ref
@@ -41,7 +44,11 @@ class RemoteStore:
         for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
             asked = digests[start : start + DIGESTS_PER_MESSAGE]
             request = transfer_pb2.FindMissingChunksRequest(upload_id=self._upload_id, digests=asked)
-            answered = set(self._connection.call(self._connection.transfer.FindMissingChunks, request).missing)
+            answered = set(
+                self._connection.call(
+                    self._connection.transfer.FindMissingChunks, request, given_up=self._given_up
+                ).missing
+            )
             missing += [digest for digest in asked if digest in answered]  # and nothing that was not asked
         return list(dict.fromkeys(missing))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from weighbridge.core.errors import WeighbridgeError
 from weighbridge_server.domain.ports import Catalog
 
 INTERVAL_S = 60.0
@@ -48,5 +47,5 @@ class Housekeeping:
         while not self._closing.wait(INTERVAL_S):
             try:
                 self.run_once()
-            except WeighbridgeError as fault:
-                _log.warning("housekeeping waits for its next turn: %s", fault)
+            except Exception:  # noqa: BLE001 - whatever it was, the next turn comes
+                _log.exception("housekeeping failed; it tries again at its next turn")

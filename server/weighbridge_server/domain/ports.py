@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -159,11 +159,13 @@ class UploadRows(Protocol):
         """Removes those that ended longer ago, with what they held; how many."""
         ...
 
-    def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
-        """Records files whose chunks the upload holds; returns the first of those it does not hold."""
+    def put_files(self, upload_id: str, files: Sequence[FileManifest]) -> list[Digest]:
+        """Records files, all their rows at once, whose chunks the upload holds; returns those it does not hold."""
         ...
 
     def files(self, upload_id: str) -> list[FileSummary]: ...
+
+    def files_total(self, upload_id: str) -> int: ...
 
     def gone(self, upload_id: str, most: int) -> list[Digest]:
         """Chunks of its files that are damaged or no longer there; at most ``most``."""

@@ -13,13 +13,13 @@ from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import (
     ChunksMissing,
+    InvalidPath,
     InvalidRequest,
-    LimitExceeded,
     UploadEnded,
     UploadNotFound,
     Violation,
 )
-from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES
+from weighbridge.core.limits import CHUNKS_PER_VERSION, FILES_PER_VERSION, PATH_BYTES, check_limit
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.record_check import check_metrics, check_record
@@ -35,6 +35,9 @@ from weighbridge_server.domain.versions import find_version
 
 LEASE_S = 3600
 HARD_EXPIRY_S = 7 * 24 * 3600
+_ENTRIES_AT_ONCE = 16_384
+"""Entries of chunk lists that one transaction records; a file with a longer list is one transaction too."""
+
 _MOST_NAMED = 20
 """How many missing chunks an error lists; the rest is found by asking again."""
 
@@ -103,8 +106,9 @@ class Uploads:
                 missing = tx.uploads.put_files(upload_id, batch)
                 if missing:
                     raise _missing(missing)
+                check_limit("files", tx.uploads.files_total(upload_id), FILES_PER_VERSION)
         with self._catalog.transaction(actor) as tx:
-            return len(tx.uploads.files(upload_id))
+            return tx.uploads.files_total(upload_id)
 
     def commit(
         self, actor: str, upload_id: str, manifest: Digest, record: Record, metrics: Sequence[MetricPoint]
@@ -138,6 +142,7 @@ class Uploads:
                     "a version needs at least one file", violations=[Violation("files", "none was added")]
                 )
             check_paths([file.path for file in files])
+            check_limit("chunks", sum(file.chunks_total for file in files), CHUNKS_PER_VERSION)
             check_manifest(files, manifest)
             gone = tx.uploads.gone(upload_id, _MOST_NAMED)
             if gone:
@@ -180,18 +185,18 @@ def _committed(version: NewVersion) -> str:
 def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
     """Checked files in groups that one transaction records, at most a few megabytes of lists each."""
     batch: list[FileManifest] = []
+    paths: set[str] = set()
     entries = 0
-    for files_total, file in enumerate(files, start=1):
+    for file in files:
         check_file(file)
+        if file.path in paths:
+            raise InvalidPath("a path comes twice", violations=[Violation(file.path[:PATH_BYTES], "comes twice")])
+        paths.add(file.path)
+        check_limit("files", len(paths), FILES_PER_VERSION)
         batch.append(file)
         # A path too long is refused with its batch, which must not hold thousands of them until then.
         entries += 1 + len(file.path) // PATH_BYTES + len(file.chunks)
-        if files_total > FILES_PER_VERSION:
-            raise LimitExceeded(
-                f"more than {FILES_PER_VERSION} files; a version holds no more",
-                details={"limit": str(FILES_PER_VERSION), "actual": str(files_total)},
-            )
-        if entries >= 16_384:
+        if entries >= _ENTRIES_AT_ONCE:
             yield batch
             batch, entries = [], 0
     if batch:

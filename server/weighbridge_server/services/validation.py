@@ -26,14 +26,16 @@ def validate(request: Request) -> Request:
     found = protovalidate.collect_violations(request, fail_fast=True)
     if not found:
         return request
-    if request.ByteSize() <= _LISTED_BYTES:
+    listed = request.ByteSize() <= _LISTED_BYTES
+    if listed:
         found = protovalidate.collect_violations(request)
     violations = [
         Violation(_path(violation), violation.proto.message or violation.proto.rule_id)
         for violation in found[:_MOST_LISTED]
     ]
     raise InvalidRequest(
-        f"{type(request).__name__} breaks {len(found)} of the rules of its fields", violations=violations
+        f"{type(request).__name__} breaks {'' if listed else 'at least '}{len(found)} of the rules of its fields",
+        violations=violations,
     )
 
 

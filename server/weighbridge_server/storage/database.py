@@ -64,7 +64,12 @@ class PooledDatabase(peewee.PostgresqlDatabase):
                     yield
         except PoolTimeout as fault:
             raise StorageFailed("the server has no free connection to its database", retry_after_s=1.0) from fault
-        except (psycopg.OperationalError, peewee.OperationalError, peewee.InterfaceError) as fault:
+        except (
+            psycopg.OperationalError,
+            peewee.InternalError,  # among them: read only, as a replica is until its failover is known
+            peewee.OperationalError,
+            peewee.InterfaceError,
+        ) as fault:
             _log.warning("database failure: %s", fault)
             raise StorageFailed("the server lost its database; try again", retry_after_s=1.0) from fault
         except (psycopg.DataError, peewee.DataError) as fault:

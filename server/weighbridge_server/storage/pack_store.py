@@ -151,7 +151,7 @@ class PackStore:
             pack.file.discard()
             raise
         # From here on the file stays whatever happens: a lost connection does not say whether the rows
-        # were committed. Without rows it is garbage, which collection removes.
+        # were committed. Without rows it is garbage, and harmless.
         if pack.file.sealed:
             self._index.add_pack(pack.file.id, pack.file.size_bytes, pack.file.entries)
         for upload_id, digests in pack.digests_by_upload().items():

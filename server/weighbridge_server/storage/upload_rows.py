@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -11,8 +11,6 @@ from weighbridge.core.digest import Digest
 from weighbridge.core.manifest import FileManifest, FileSummary
 from weighbridge_server.domain.ports import UploadRow
 from weighbridge_server.storage.database import PooledDatabase
-
-_ROWS_AT_ONCE = 16_384
 
 
 class UploadRows:
@@ -90,15 +88,8 @@ class UploadRows:
             )
         )
 
-    def put_files(self, upload_id: str, files: Iterable[FileManifest]) -> list[Digest]:
+    def put_files(self, upload_id: str, files: Sequence[FileManifest]) -> list[Digest]:
         """See the port."""
-        for batch in _batches(files):
-            missing = self._put_batch(upload_id, batch)
-            if missing:
-                return missing
-        return []
-
-    def _put_batch(self, upload_id: str, files: list[FileManifest]) -> list[Digest]:
         # In the order of the roots: two uploads that bring the same contents wait for each other's rows.
         contents = {file.root: file for file in sorted(files, key=lambda file: file.root)}
         roots: list[Digest] = []
@@ -158,6 +149,11 @@ class UploadRows:
         )
         return []
 
+    def files_total(self, upload_id: str) -> int:
+        """See the port."""
+        ((total,),) = self._database.rows("SELECT count(*) FROM upload_file WHERE upload_id = %s", (upload_id,))
+        return int(total)
+
     def files(self, upload_id: str) -> list[FileSummary]:
         """See the port."""
         rows = self._database.rows(
@@ -182,20 +178,6 @@ class UploadRows:
             (upload_id, most),
         )
         return [bytes(digest) for (digest,) in rows]
-
-
-def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
-    """Files in groups of a bounded number of rows; one file's own list may be longer."""
-    batch: list[FileManifest] = []
-    rows = 0
-    for file in files:
-        batch.append(file)
-        rows += 1 + len(file.chunks)
-        if rows >= _ROWS_AT_ONCE:
-            yield batch
-            batch, rows = [], 0
-    if batch:
-        yield batch
 
 
 def _is_id(text: str) -> bool:
