@@ -74,6 +74,8 @@ class RunningServer:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
         line = self.process.stdout.readline() if readable else ""
+        if not line.startswith("ready "):
+            self.kill()
         assert line.startswith("ready "), f"the server said {line!r}; its log:\n{self.log.read_text()}"
         self.address = line.split()[1]
         return self

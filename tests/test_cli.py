@@ -184,7 +184,14 @@ def test_a_refusal_in_json_is_one_document(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("push",), ("push", "a.b.c", "/etc/hostname", "--param", "novalue"), ("fly",), ("resolve", "a", "b")],
+    [
+        ("push",),
+        ("push", "a.b.c", "/etc/hostname", "--param", "novalue"),
+        ("push", "a.b.c", "/etc/hostname", "--metric", "auc=1", "--metric", "auc=2"),
+        ("push", "a.b.c", "/etc/hostname", "--dataset", "s3://bucket/key"),
+        ("fly",),
+        ("resolve", "a", "b"),
+    ],
 )
 def test_what_the_parser_refuses_exits_2(run_cli: RunCli, arguments: tuple[str, ...]) -> None:
     ran = run_cli(*arguments)

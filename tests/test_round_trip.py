@@ -155,6 +155,8 @@ def test_a_pull_replaces_older_files_and_leaves_others(
     (out / "notes.txt").write_text("mine")
     client.pull(f"{model}:2", out)
     assert contents(out) == {"weights.bin": b"two", "notes.txt": b"mine"}
+    verified = client.verify(out)
+    assert (verified.ok, verified.ref, verified.others) == (True, f"{model}:2", ["notes.txt"])
 
 
 def test_every_reference_resolves(client: wb.Client, new_model: Callable[[], str], folder: Path) -> None:

@@ -12,7 +12,8 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest, format_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, UsageError, VersionNotFound, Violation
 from weighbridge.core.manifest import FileManifest, file_manifest, manifest_digest
-from weighbridge.receipt import load_receipt
+from weighbridge.core.paths import PARTIAL_PREFIX
+from weighbridge.receipt import Receipt, load_receipt
 from weighbridge.source import Source, SourceReader, scan
 from weighbridge.v1 import versions_pb2
 from weighbridge.wire.connection import Connection
@@ -29,6 +30,8 @@ class Verified:
     bytes_total: int
     problems: Sequence[Violation]
     """Empty when every byte is right."""
+    others: Sequence[str] = ()
+    """Paths of files that are there and did not come with the version, such as an older version's."""
 
     @property
     def ok(self) -> bool:
@@ -40,7 +43,7 @@ def verify_folder(connection: Connection, folder: Path) -> Verified:
     """Reads every byte of a folder and compares it with what was pulled there.
 
     Without a receipt of the pull on this machine, the folder as a whole is looked up on the server by its
-    digest. Files that did not come with the version are not looked at when there is a receipt.
+    digest. Files that did not come with the version are named in ``others``, and are no problem.
 
     Raises:
         UsageError: it is not a folder.
@@ -54,7 +57,18 @@ def verify_folder(connection: Connection, folder: Path) -> Verified:
         return _look_up(connection, folder)
     problems = [problem for file in receipt.files for problem in _problems(folder, file)]
     bytes_total = sum(file.size_bytes for file in receipt.files)
-    return Verified(folder, receipt.ref, len(receipt.files), bytes_total, problems)
+    return Verified(folder, receipt.ref, len(receipt.files), bytes_total, problems, _others(folder, receipt))
+
+
+def _others(folder: Path, receipt: Receipt) -> list[str]:
+    pulled = {file.path for file in receipt.files}
+    return sorted(
+        path
+        for local in folder.rglob("*")
+        if (path := str(local.relative_to(folder))) not in pulled
+        and not path.startswith(PARTIAL_PREFIX)
+        and (local.is_symlink() or not local.is_dir())
+    )
 
 
 def _problems(folder: Path, file: FileManifest) -> Iterator[Violation]:

@@ -24,7 +24,7 @@ from weighbridge.core.errors import StartupFailed, Violation
 class Settings(BaseSettings):
     """What ``weighbridge serve`` can be told."""
 
-    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="WEIGHBRIDGE_", extra="forbid", allow_inf_nan=False)
 
     listen: str = "127.0.0.1:8420"
     """``HOST:PORT``; port 0 picks a free one."""

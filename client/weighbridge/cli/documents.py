@@ -139,4 +139,5 @@ def verified_document(verified: Verified) -> dict[str, Any]:
         "files_total": verified.files_total,
         "bytes_total": verified.bytes_total,
         "problems": [{"path": problem.path, "message": problem.message} for problem in verified.problems],
+        "others": list(verified.others),
     }

@@ -48,7 +48,20 @@ class DatasetName(click.ParamType[Dataset]):
         name, _, version = str(value).partition(":")
         if not name:
             self.fail(f"{value!r} names no dataset", param, ctx)
+        if version.startswith("//"):
+            self.fail(
+                f"{value!r} is an address; give the dataset's name here, and its address through the SDK", param, ctx
+            )
         return Dataset(name, version)
+
+
+def each_name_once(context: click.Context, param: click.Parameter, value: tuple[tuple[str, Any], ...]) -> Any:
+    """Refuses a name that is given twice: one of its values would be lost."""
+    names = [name for name, _ in value]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise click.BadParameter(f"{', '.join(map(repr, twice))} is given more than once", context, param)
+    return value
 
 
 def scalars(pairs: Iterable[tuple[str, str]]) -> dict[str, Scalar]:

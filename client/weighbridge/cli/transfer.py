@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ import click
 from weighbridge.cli.completion import complete_folder, complete_model
 from weighbridge.cli.documents import print_json, pulled_document, pushed_document, verified_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
-from weighbridge.cli.pairs import DatasetName, Measure, Pair, scalars
+from weighbridge.cli.pairs import DatasetName, Measure, Pair, each_name_once, scalars
 from weighbridge.cli.progress_bar import progress_shown
 from weighbridge.cli.render import print_facts
 from weighbridge.cli.text import visible
@@ -32,9 +33,13 @@ FOUND_SOMETHING = 3
     shell_complete=complete_model,
     help="A version that this one was made from.",
 )
-@click.option("--param", "params", multiple=True, type=Pair(), help="A parameter of the training.")
-@click.option("--metric", "metrics", multiple=True, type=Measure(), help="The value of a metric.")
-@click.option("--tag", "tags", multiple=True, type=Pair(), help="A label.")
+@click.option(
+    "--param", "params", multiple=True, type=Pair(), callback=each_name_once, help="A parameter of the training."
+)
+@click.option(
+    "--metric", "metrics", multiple=True, type=Measure(), callback=each_name_once, help="The value of a metric."
+)
+@click.option("--tag", "tags", multiple=True, type=Pair(), callback=each_name_once, help="A label.")
 @click.option("--dataset", "datasets", multiple=True, type=DatasetName(), help="Data it was made from.")
 @click.option("--description", default="", metavar="TEXT", help="What this version is, in your words.")
 @global_options
@@ -149,9 +154,16 @@ def verify(options: GlobalOptions, context: click.Context, folder: Path) -> None
         print_facts(f"{folder} is not {verified.ref}", problems)
     elif not options.quiet:
         content = _verified(verified.files_total, verified.bytes_total)
-        print_facts(f"{folder} is {verified.ref}", [("content", content)])
+        others = [("also there", _named(verified.others))] if verified.others else []
+        print_facts(f"{folder} is {verified.ref}", [("content", content), *others])
     if not verified.ok:
         context.exit(FOUND_SOMETHING)
+
+
+def _named(paths: Sequence[str]) -> str:
+    """The first few of files that did not come with a version."""
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"{', '.join(paths[:3])}{more}, which did not come with it"
 
 
 def _verified(files_total: int, bytes_total: int) -> str:
