@@ -491,9 +491,9 @@ def _abort(code: grpc.StatusCode, metadata: tuple[tuple[str, bytes | str], ...] 
 @pytest.mark.parametrize(
     ("metadata", "cls"),
     [
-        ((("grpc-status-details-bin", b"\xff\xff\xff"),), errors.Cancelled),
-        ((("grpc-status-details-bin", b"\x08\x05"),), errors.Cancelled),
-        ((("grpc-status-details-bin", b""),), errors.Cancelled),
+        ((("grpc-status-details-bin", b"\xff\xff\xff"),), errors.Unavailable),
+        ((("grpc-status-details-bin", b"\x08\x05"),), errors.Unavailable),
+        ((("grpc-status-details-bin", b""),), errors.Unavailable),
         (tuple((f"x-{number}", "y" * 1000) for number in range(500)), errors.Overloaded),
     ],
 )

@@ -33,6 +33,9 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.WeighbridgeError]] = {
 }
 """For statuses that gRPC itself made, or that have a reason from a later release."""
 
+_ENDED_HERE = "Locally cancelled"
+"""Begins what gRPC says of a call that this process itself ended."""
+
 
 def to_status(error: errors.WeighbridgeError) -> status_pb2.Status:
     """The status of an error: its code, message and details, 4 KiB in all."""
@@ -146,6 +149,9 @@ def _without_details(fault: grpc.Call, address: str) -> errors.WeighbridgeError:
             f"no Weighbridge server answers at {address} ({said}). "
             "Start one with 'weighbridge serve', or name another with --server or WEIGHBRIDGE_SERVER"
         )
+    if code is grpc.StatusCode.CANCELLED and _ENDED_HERE not in said:
+        # A server that stops, or that saw a stream stand still, ends calls so. They may be made again.
+        return errors.Unavailable(f"{address} ended the call before it was done")
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return errors.Unimplemented(f"what answers at {address} does not offer this call ({said})")
     cls = _BY_CODE.get(code, errors.WeighbridgeError)
