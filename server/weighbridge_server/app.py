@@ -36,8 +36,8 @@ from weighbridge_server.services.interceptor import CallInterceptor
 from weighbridge_server.services.journal import JournalServicer
 from weighbridge_server.services.models import ModelServicer
 from weighbridge_server.services.stall import StallWatch
+from weighbridge_server.services.streams import StreamInterceptor
 from weighbridge_server.services.transfer import TransferServicer
-from weighbridge_server.services.transfers import StreamInterceptor
 from weighbridge_server.services.versions import VersionServicer
 from weighbridge_server.settings import Settings
 from weighbridge_server.storage.catalog import Catalog
