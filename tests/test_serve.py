@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -60,6 +61,16 @@ def test_a_directory_in_use_is_refused_and_names_who_uses_it(own_server: Running
     assert ran.returncode == 1
     assert str(own_server.data) in last_line(ran.stderr)
     assert str(own_server.process.pid) in last_line(ran.stderr)
+
+
+def test_a_signal_ends_a_start_that_waits(own_server: RunningServer) -> None:
+    command = [*WEIGHBRIDGE, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert "is in use; waiting up to 30 s" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.stderr.read().strip() == "interrupted"
+        assert waiting.wait() == 130
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL another user")

@@ -33,6 +33,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     stop = _StopSignal()
     with Server(settings) as server:
         address = server.start()
+        stop.serving = True
         log.info("ready", address=address, data=str(settings.data))
         ready(address)
         while not stop.wait(_WATCH_INTERVAL_S):
@@ -61,6 +62,8 @@ class _StopSignal:
 
     def __init__(self) -> None:
         self.received: list[str] = []
+        self.serving = False
+        """Until then a signal interrupts whatever starts: a wait for a lock, the recovery of the database."""
         # A pipe and not an Event: its lock might be held by the very thread that the handler interrupts.
         self._woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -69,6 +72,8 @@ class _StopSignal:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         self.received.append(signal.Signals(number).name)
+        if not self.serving:
+            raise KeyboardInterrupt
 
     def wait(self, seconds: float) -> bool:
         """Whether one has come, after at most ``seconds``."""
