@@ -11,7 +11,7 @@ from weighbridge.cli.documents import model_document, print_json, record_documen
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.render import print_facts, print_table
 from weighbridge.cli.text import visible
-from weighbridge.cli.units import moment, size
+from weighbridge.cli.units import counted, moment, size
 from weighbridge.core.digest import format_digest
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.values import Version
@@ -163,7 +163,7 @@ def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, st
     facts += [(f"param {name}", str(value)) for name, value in record.params.items()]
     facts += [(f"tag {name}", str(value)) for name, value in record.tags.items()]
     facts += [
-        (f"metric {metric.name}", f"{metric.latest:g} at step {metric.step}, {metric.points} points")
+        (f"metric {metric.name}", f"{metric.latest:g} at step {metric.step}, {counted(metric.points, 'point')}")
         for metric in version.metrics or ()
     ]
     for dataset in record.datasets:

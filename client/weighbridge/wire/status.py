@@ -36,6 +36,9 @@ _BY_CODE: dict[grpc.StatusCode, type[errors.WeighbridgeError]] = {
 _ENDED_HERE = "Locally cancelled"
 """Begins what gRPC says of a call that this process itself ended."""
 
+_CONNECT_FAILED = "Failed to connect to remote host: "
+"""What gRPC puts before the operating system's words; most of what stands before it means nothing to people."""
+
 
 def to_status(error: errors.WeighbridgeError) -> status_pb2.Status:
     """The status of an error: its code, message and details, 4 KiB in all."""
@@ -146,7 +149,7 @@ def _without_details(fault: grpc.Call, address: str) -> errors.WeighbridgeError:
     code, said = fault.code(), fault.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
         return errors.Unavailable(
-            f"no Weighbridge server answers at {address} ({said}). "
+            f"no Weighbridge server answers at {address} ({said.rpartition(_CONNECT_FAILED)[2]}). "
             "Start one with 'weighbridge serve', or name another with --server or WEIGHBRIDGE_SERVER"
         )
     if code is grpc.StatusCode.CANCELLED and _ENDED_HERE not in said:
