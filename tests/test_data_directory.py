@@ -83,6 +83,16 @@ def test_a_directory_that_its_owner_made_keeps_its_mode(tmp_path: Path) -> None:
     assert _mode(path) == 0o750
 
 
+@as_root
+def test_a_directory_that_only_root_could_enter_is_opened_for_passing_through(tmp_path: Path) -> None:
+    """What ``mktemp -d`` makes; PostgreSQL's user has to reach its own files in it."""
+    path = tmp_path / "data"
+    path.mkdir(mode=0o700)
+
+    with DataDirectory.open(path) as data:
+        assert (_mode(path), _mode(data.packs), _mode(tmp_path)) == (0o711, 0o700, 0o700)
+
+
 def test_a_directory_opens_again_and_keeps_what_it_holds(tmp_path: Path) -> None:
     with DataDirectory.open(tmp_path / "data") as data:
         (data.packs / "pack").write_bytes(b"weights")

@@ -23,9 +23,9 @@ Order of writes, and what a crash leaves: directory (empty: started afresh), ``l
 unfinished marker alone are recognised as a beginning of ours and completed by the next start.
 
 As root, PostgreSQL runs as an unprivileged user that must pass through the data directory to reach
-its own files. Directories made by root are therefore 0711 as far as ``postgres/``: they may be
-passed through, not listed. ``packs/``, the marker and the lock stay private to root. For anyone
-else everything is 0700.
+its own files. Directories made by root are therefore 0711 as far as ``postgres/``, and a data
+directory of root's that nobody else could enter becomes so: they may be passed through, not listed.
+``packs/``, the marker and the lock stay private to root. For anyone else everything is 0700.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class DataDirectory:
             try:
                 _take(lock_fd, path, wait_s)
                 _claim(path)
+                _let_through(path)
                 directory = cls(path, lock_fd)
                 _make_directory(directory.postgres)
                 _make_directory(directory.packs, private=True)
@@ -156,6 +157,17 @@ def _make_directory(path: Path, *, private: bool = False) -> None:
     path.mkdir(exist_ok=True)
     path.chmod(0o711 if os.geteuid() == 0 and not private else 0o700)
     sync_directory(path.parent)
+
+
+def _let_through(path: Path) -> None:
+    """As root, lets other users pass through a data directory that only root could enter: PostgreSQL's has to.
+
+    It is ours by now, and what is private in it has modes of its own. Nothing above it is touched, nor a
+    directory whose owner let somebody through already.
+    """
+    status = path.stat()
+    if os.geteuid() == 0 and status.st_uid == 0 and not status.st_mode & 0o011:
+        path.chmod(status.st_mode | 0o011)
 
 
 def _refuse_foreign(path: Path) -> None:
