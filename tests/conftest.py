@@ -23,6 +23,10 @@ from typing import Any
 import psycopg
 import pytest
 
+# Before gRPC is loaded: tests start PostgreSQL as another user, which forks, and gRPC's handlers of a fork may abort
+# the child of a process that has channels. A server has none when it starts its database.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 import weighbridge as wb
 from weighbridge_server.data_directory import DataDirectory
 from weighbridge_server.postgres import EmbeddedPostgres
