@@ -129,7 +129,12 @@ def can_run(path: Path, account: pwd.struct_passwd) -> bool:
 
     The kernel is asked: modes alone say nothing of access lists, mounts and security modules.
     """
-    return subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], **as_user(account)).returncode == 0
+    for _ in range(3):
+        code = subprocess.run(["/bin/sh", "-c", 'test -x "$0"', path], **as_user(account)).returncode
+        if code >= 0:
+            return code == 0
+        # A signal ended the child, as another library's handlers of a fork may: it has said nothing.
+    return False
 
 
 def require_entry(directory: Path, account: pwd.struct_passwd) -> None:
