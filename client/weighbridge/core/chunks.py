@@ -7,12 +7,16 @@ from enum import IntEnum
 
 from weighbridge.core.digest import Digest
 
+Buffer = bytes | bytearray | memoryview
+"""Bytes, whoever owns them."""
+
 
 class Codec(IntEnum):
     """How a payload gives its raw bytes. The numbers are those of the protos and of the packs."""
 
     RAW = 1
     ZSTD = 2
+    PLANES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +37,4 @@ class EncodedChunk:
     digest: Digest
     raw_bytes: int
     codec: Codec
-    payload: bytes
+    payload: Buffer

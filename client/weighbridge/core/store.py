@@ -6,7 +6,7 @@ this; ``tests/test_chunk_store_conformance.py`` runs on each of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -42,9 +42,9 @@ class ChunkStore(Protocol):
     def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """Takes chunks in while the acks are iterated.
 
-        ``chunks`` is consumed in another thread, at the pace of the store. Each chunk is acknowledged
-        VERIFIED, then DURABLE; when the iterator ends, every chunk is durable. What was not acknowledged
-        as durable when an error ends it must be put again.
+        ``chunks`` is consumed in another thread, at the pace of the store, which needs a chunk's payload until it
+        asks for the next one and no longer. Each chunk is acknowledged VERIFIED, then DURABLE; when the iterator
+        ends, every chunk is durable. What was not acknowledged as durable when an error ends it must be put again.
 
         Raises:
             ChunkMismatch: a chunk is not what it says; nothing of it is kept.
@@ -52,7 +52,7 @@ class ChunkStore(Protocol):
         """
         ...
 
-    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+    def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
         """The chunks in the order asked, as they are stored. The reader verifies them: ``open_chunk``.
 
         Raises:

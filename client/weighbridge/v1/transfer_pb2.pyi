@@ -31,6 +31,8 @@ class _CodecEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Codec.ValueType
     """The payload is the raw bytes."""
     CODEC_ZSTD: _Codec.ValueType  # 2
     """The payload is one zstd frame (RFC 8878) that states its content size."""
+    CODEC_PLANES: _Codec.ValueType  # 3
+    """The payload is the byte planes of 2-, 4- or 8-byte elements, each raw or one zstd frame."""
 
 class Codec(_Codec, metaclass=_CodecEnumTypeWrapper):
     """How a chunk's payload gives its raw bytes. SPEC.md defines each."""
@@ -41,6 +43,8 @@ CODEC_RAW: Codec.ValueType  # 1
 """The payload is the raw bytes."""
 CODEC_ZSTD: Codec.ValueType  # 2
 """The payload is one zstd frame (RFC 8878) that states its content size."""
+CODEC_PLANES: Codec.ValueType  # 3
+"""The payload is the byte planes of 2-, 4- or 8-byte elements, each raw or one zstd frame."""
 Global___Codec: _TypeAlias = Codec  # noqa: Y015
 
 @_typing.final
