@@ -31,7 +31,8 @@ from weighbridge.v1 import (
     versions_pb2,
     versions_pb2_grpc,
 )
-from weighbridge.wire import convert, file_stream
+from weighbridge.wire import file_stream
+from weighbridge.wire.chunk_frame import download_frame
 
 MODEL = "a.b.c"
 REF = "a.b.c:1"
@@ -93,7 +94,8 @@ class Content:
 
 def chunk_answer(chunk: EncodedChunk, **lies: Any) -> transfer_pb2.DownloadChunksResponse:
     """A chunk on its way out, with what the test would change."""
-    answer = transfer_pb2.DownloadChunksResponse(chunk=convert.chunk_message(chunk))
+    answer = transfer_pb2.DownloadChunksResponse()
+    answer.ParseFromString(download_frame(chunk))
     for name, value in lies.items():
         setattr(answer.chunk, name, value)
     return answer

@@ -38,7 +38,7 @@ def test_kill_9_loses_nothing_that_was_committed(own_server: RunningServer, tmp_
 
 def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: RunningServer, tmp_path: Path) -> None:
     weights = tmp_path / "weights.bin"
-    weights.write_bytes(os.urandom(200_000_000))
+    weights.write_bytes(os.urandom(300_000_000))  # two streams fill a pack of 64 MiB each before the end
 
     class KillHalfWay:
         done = 0
@@ -48,7 +48,7 @@ def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: Runnin
 
         def advance(self, raw_bytes: int, moved_bytes: int) -> None:
             self.done += raw_bytes
-            if self.done > 100_000_000 and own_server.process is not None:
+            if self.done > 200_000_000 and own_server.process is not None:
                 own_server.kill()
 
     with wb.connect(own_server.address, retry_limit_s=0.5) as client, pytest.raises(wb.Unavailable):

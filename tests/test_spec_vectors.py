@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from blake3 import blake3
 
+import reference_planes
 from weighbridge.core.chunking import fixed
 from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
 from weighbridge.core.codec import open_chunk
@@ -27,9 +28,9 @@ from weighbridge_server.storage.pack_format import pack_footer, pack_header, rea
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "protos" / "vectors.json").read_text())
 
 
-def each(section: str) -> pytest.MarkDecorator:
-    """One test for each entry of a section, named after it."""
-    entries = VECTORS[section]
+def each(section: str, **having: str) -> pytest.MarkDecorator:
+    """One test for each entry of a section that has these members, named after it."""
+    entries = [entry for entry in VECTORS[section] if having.items() <= entry.items()]
     return pytest.mark.parametrize("entry", entries, ids=[entry.get("name") or repr(entry) for entry in entries])
 
 
@@ -80,6 +81,21 @@ def test_payloads_decode(entry: dict[str, Any]) -> None:
 def test_wrong_payloads_are_refused(entry: dict[str, Any]) -> None:
     with pytest.raises(ChunkMismatch):
         open_chunk(chunk_of(entry))
+
+
+@each("payloads", codec="CODEC_PLANES")
+def test_planes_decode_element_by_element(entry: dict[str, Any]) -> None:
+    assert reference_planes.decode(bytes.fromhex(entry["payload"]), entry["raw_bytes"]) == raw_of(entry)
+
+
+@each("payloads_refused", codec="CODEC_PLANES")
+def test_wrong_planes_are_refused_element_by_element(entry: dict[str, Any]) -> None:
+    payload = bytes.fromhex(entry["payload"])
+    try:
+        raw = reference_planes.decode(payload, entry["raw_bytes"])
+    except ValueError:
+        return
+    assert len(payload) > entry["raw_bytes"] or blake3(raw).hexdigest() != entry["digest"]
 
 
 @each("file_roots")

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import queue
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from weighbridge.core.chunks import EncodedChunk
-from weighbridge.core.codec import open_chunk
+from weighbridge.core.chunks import Buffer, EncodedChunk
+from weighbridge.core.codec import open_chunk, prepare
 from weighbridge.core.digest import Digest, chunk_digest, format_digest
 from weighbridge.core.errors import (
     ChunkMismatch,
     DataLoss,
+    Overloaded,
     WeighbridgeError,
 )
+from weighbridge.core.limits import DIGESTS_PER_MESSAGE
 from weighbridge.core.store import ChunkStore
 from weighbridge.destination import Destination
 from weighbridge.fetch import Manifest, fetch_manifest
 from weighbridge.places import Place, Places
 from weighbridge.progress import Progress, tell_file
 from weighbridge.receipt import Receipt, save_receipt
-from weighbridge.wire.connection import Connection
+from weighbridge.wire.connection import LANES, Connection
 from weighbridge.wire.remote_store import RemoteStore
 from weighbridge.wire.retry import Patience
+
+_SHARES_A_LANE = 2
+_SMALLEST_SHARE = 16
+"""Chunks are asked for in shares, so that a lane which is quicker gets more, and not in many: each is a call."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,10 @@ def pull_version(connection: Connection, ref: str, folder: Path, progress: Progr
     manifest = connection.patience().run(lambda: fetch_manifest(connection, ref))
     patience = connection.patience()
     progress.begin(len(manifest.files), sum(file.size_bytes for file in manifest.files))
-    counts = _Counts()
     with Destination(folder, manifest.digest) as destination:
         lacking = _lacking(destination, manifest, progress)
-        _fill(destination, manifest, lacking, RemoteStore(connection, ref=manifest.ref), patience, counts, progress)
+        filling = _Filling(destination, manifest, lacking, patience, progress)
+        filling.run([RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)])
         destination.settle()
         # Before the first file is in its place: a crash among the renames is then seen by verify.
         with contextlib.suppress(OSError):  # without a receipt, verify asks the server
@@ -78,9 +88,9 @@ def pull_version(connection: Connection, ref: str, folder: Path, progress: Progr
         path=folder,
         files_total=len(manifest.files),
         bytes_total=sum(file.size_bytes for file in manifest.files),
-        bytes_received=counts.bytes_received,
+        bytes_received=filling.counts.bytes_received,
         chunks_total=sum(len(file.chunks) for file in manifest.files),
-        chunks_received=counts.chunks_received,
+        chunks_received=filling.counts.chunks_received,
         seconds=time.monotonic() - began,
     )
 
@@ -104,38 +114,85 @@ def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -
     return places
 
 
-def _fill(
-    destination: Destination,
-    manifest: Manifest,
-    lacking: Places,
-    store: ChunkStore,
-    patience: Patience,
-    counts: _Counts,
-    progress: Progress,
-) -> None:
+class _Filling:
     """Writes every lacking chunk to every place where it belongs; each comes over the wire once."""
-    while digests := lacking.digests():
+
+    def __init__(
+        self, destination: Destination, manifest: Manifest, lacking: Places, patience: Patience, progress: Progress
+    ) -> None:
+        self.counts = _Counts()
+        self._destination = destination
+        self._manifest = manifest
+        self._lacking = lacking
+        self._patience = patience
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._failures: list[BaseException] = []
+        """What lanes failed with, in the order of time."""
+
+    def run(self, lanes: Sequence[ChunkStore]) -> None:
+        """Brings everything, on several streams at once."""
+        prepare()
+        while digests := self._lacking.digests():
+            shares = queue.SimpleQueue[Sequence[Digest]]()
+            size = min(max(-(-len(digests) // (_SHARES_A_LANE * len(lanes))), _SMALLEST_SHARE), DIGESTS_PER_MESSAGE)
+            for start in range(0, len(digests), size):
+                shares.put(digests[start : start + size])
+            self._stopped = False
+            self._failures = []
+            with ThreadPoolExecutor(len(lanes), thread_name_prefix="weighbridge-receive") as receivers:
+                for lane in lanes:
+                    receivers.submit(self._receive, lane, shares)
+            failures = self._failures
+            if failures and all(isinstance(failure, Overloaded) for failure in failures) and len(lanes) > len(failures):
+                lanes = lanes[: len(lanes) - len(failures)]  # the server has fewer places than we wanted
+            elif failures:
+                self._pause_after(failures)
+
+    def _pause_after(self, failures: Sequence[BaseException]) -> None:
+        for failure in failures:
+            # The server names the place of what it found damaged; what was found here is named here.
+            if isinstance(failure, ChunkMismatch | DataLoss) and "path" not in failure.details:
+                raise _loss(failure, self._manifest) from failure
+            if not isinstance(failure, WeighbridgeError) or not failure.retryable:
+                raise failure
+        assert isinstance(failures[0], WeighbridgeError)
+        self._patience.pause_after(failures[0])
+
+    def _receive(self, lane: ChunkStore, shares: queue.SimpleQueue[Sequence[Digest]]) -> None:
+        """Takes share after share until none is left, or another lane failed."""
         try:
-            for chunk in store.get(digests):
-                places = lacking.of(chunk.digest)
-                raw = _verified(chunk, places)
-                counts.chunks_received += 1
-                counts.bytes_received += len(chunk.payload)
-                lacking.remove(chunk.digest)
-                tell_file(progress, manifest.files[places[0].file].path)
-                for place in places:
-                    destination.write(place.file, place.offset, raw)
-                progress.advance(len(raw) * len(places), len(chunk.payload))
-                patience.renew()
-        except (ChunkMismatch, DataLoss) as fault:
-            if isinstance(fault, DataLoss) and "path" in fault.details:  # the server names the place
-                raise
-            raise _loss(fault, manifest) from fault
-        except WeighbridgeError as error:
-            patience.pause_after(error)
+            while not self._stopped:
+                try:
+                    digests = shares.get_nowait()
+                except queue.Empty:
+                    return
+                with closing(lane.get(digests)) as chunks:
+                    for chunk in chunks:
+                        self._place(chunk)
+                        if self._stopped:
+                            return
+        except BaseException as failure:  # noqa: BLE001 - raised when the other lanes have ended
+            self._failures.append(failure)
+            if not isinstance(failure, Overloaded):  # the others go on
+                self._stopped = True
+
+    def _place(self, chunk: EncodedChunk) -> None:
+        places = self._lacking.of(chunk.digest)
+        raw = _verified(chunk, places)
+        for place in places:
+            self._destination.write(place.file, place.offset, raw)
+        with self._lock:
+            self.counts.chunks_received += 1
+            self.counts.bytes_received += len(chunk.payload)
+            self._lacking.remove(chunk.digest)
+            self._patience.renew()
+        tell_file(self._progress, self._manifest.files[places[0].file].path)
+        self._progress.advance(len(raw) * len(places), len(chunk.payload))
 
 
-def _verified(chunk: EncodedChunk, places: Sequence[Place]) -> bytes:
+def _verified(chunk: EncodedChunk, places: Sequence[Place]) -> Buffer:
     """The chunk's raw bytes. Nothing of it is written or counted before this."""
     raw = open_chunk(chunk)
     for place in places:

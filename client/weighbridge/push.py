@@ -1,26 +1,27 @@
-"""The way in: read, cut, hash, ask, encode, send."""
+"""The way in: what a store lacks is read ahead (``lacking``), encoded and sent, on several streams at once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 
-from weighbridge.core.chunking import Span, cut
-from weighbridge.core.chunks import ChunkRef, EncodedChunk
-from weighbridge.core.codec import encode_chunk
-from weighbridge.core.digest import Digest, chunk_digest
-from weighbridge.core.errors import Cancelled
+from weighbridge.buffers import Buffers
+from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.codec import encode_chunk, prepare
+from weighbridge.core.digest import Digest
+from weighbridge.core.errors import Cancelled, Overloaded, WeighbridgeError
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.core.store import ChunkStore, Held
-from weighbridge.progress import Progress, tell_file
-from weighbridge.source import Source, SourceReader
+from weighbridge.lacking import FileUnderWay, Lacking, LackingChunks
+from weighbridge.progress import Progress
+from weighbridge.source import Source
 from weighbridge.wire.retry import Patience
 
-_WINDOW = 16
-"""Chunks that are read and hashed before the store is asked for all of them at once: 32 MiB in memory."""
+_WORTH_A_LANE = 4
+"""Chunks that have to wait before another stream is opened for them."""
 
 
 @dataclass
@@ -32,34 +33,37 @@ class PushCounts:
     chunks_sent: int = 0
 
 
-@dataclass
-class _File:
-    """A file on its way in, and its chunks as far as they are known."""
-
-    source: Source
-    chunks: list[ChunkRef] = field(default_factory=list)
-
-
 class FileUpload:
     """Brings files into a store; one thread at a time."""
 
     def __init__(
         self,
-        store: ChunkStore,
+        lanes: Sequence[ChunkStore],
         progress: Progress,
         patience: Callable[[], Patience],
         given_up: threading.Event,
     ) -> None:
-        """``given_up``: once it is set, a running ``add`` raises ``Cancelled`` before its next chunk."""
+        """Begins nothing yet.
+
+        Args:
+            lanes: the same store, each on a connection of its own: as many streams carry chunks at once.
+            progress: is told what is done.
+            patience: for how long the store may be out of reach.
+            given_up: once it is set, a running ``add`` raises ``Cancelled`` before its next chunk.
+        """
         self.counts = PushCounts()
-        self._store = store
+        self._lanes = list(lanes)
         self._progress = progress
         self._patience = patience
         self._given_up = given_up
+        self._buffers = Buffers()
         self._settled: set[Digest] = set()
         """Chunks that the store said it holds for this upload, or acknowledged as durable."""
         self._sent: set[Digest] = set()
         """Chunks that the try that runs sends."""
+        self._failures: list[BaseException] = []
+        """What lanes failed with, in the order of time."""
+        self._lock = threading.Lock()
 
     def add(self, sources: Sequence[Source]) -> list[FileManifest]:
         """Stores every chunk of these files durably and returns the files' chunk lists.
@@ -72,66 +76,79 @@ class FileUpload:
             WeighbridgeError: the store failed. Nothing of it is visible; the same call can be made again.
         """
         self._progress.begin(len(sources), sum(source.size_bytes for source in sources))
-        files = [_File(source) for source in sources]
+        files = [FileUnderWay(source) for source in sources]
         patience = self._patience()
-        patience.run(lambda: self._send_what_lacks(files, patience))
+        while not patience.run(lambda: self._send_what_lacks(files, patience)):
+            pass
         return [file_manifest(file.source.path, file.chunks) for file in files]
 
     def forget(self) -> None:
         """Takes nothing for settled any longer: the store has said that it lost chunks."""
         self._settled.clear()
 
-    def _send_what_lacks(self, files: Sequence[_File], patience: Patience) -> None:
+    def _send_what_lacks(self, files: Sequence[FileUnderWay], patience: Patience) -> bool:
+        """Whether everything is settled; if not, fewer lanes will carry the rest."""
         self._sent.clear()
-        with closing(self._chunks_of(files)) as chunks:
-            first = next(chunks, None)
+        self._failures = []
+        with LackingChunks(files, self._missing, self._buffers, self._progress) as lacking:
+            with ThreadPoolExecutor(len(self._lanes), thread_name_prefix="weighbridge-send") as senders:
+                for number, lane in enumerate(self._lanes):
+                    senders.submit(self._send, lane, lacking, patience, number * _WORTH_A_LANE)
+            failures = self._failures
+        if failures and len(failures) < len(self._lanes) and all(isinstance(one, Overloaded) for one in failures):
+            # The store has fewer places than we wanted; one is enough.
+            del self._lanes[len(self._lanes) - len(failures) :]
+            return self._sent <= self._settled
+        for failure in sorted(failures, key=_passes):
+            raise failure  # one that trying again does not mend, or else the first: others may follow from it
+        return True
+
+    def _send(self, lane: ChunkStore, lacking: LackingChunks, patience: Patience, beyond: int) -> None:
+        try:
+            prepare()
+            first = lacking.take(beyond)
             if first is None:
                 return  # no stream is opened that would carry nothing while the files are hashed
-            for ack in self._store.put(chain((first,), chunks)):
+            for ack in lane.put(self._encoded(chain((first,), iter(lacking.take, None)))):
                 # A store that takes the same chunks again and again does not move.
-                if ack.held is Held.DURABLE and not self._settled.issuperset(ack.digests):
-                    self._settled.update(ack.digests)
-                    patience.renew()
+                with self._lock:
+                    if ack.held is Held.DURABLE and not self._settled.issuperset(ack.digests):
+                        self._settled.update(ack.digests)
+                        patience.renew()
+        except BaseException as failure:  # noqa: BLE001 - raised when the other lanes have ended
+            self._failures.append(failure)
+            if not isinstance(failure, Overloaded):  # the others go on
+                lacking.stop()
 
-    def _chunks_of(self, files: Sequence[_File]) -> Generator[EncodedChunk, None, None]:
-        """The chunks that the store lacks, while the files' lists are written down."""
-        for file in files:
-            tell_file(self._progress, file.source.path)
-            with SourceReader(file.source) as reader:
-                spans = cut(reader, file.source.size_bytes)
-                position = 0
-                while window := list(islice(spans, _WINDOW)):
-                    yield from self._lacking(reader, file, position, window)
-                    position += len(window)
-                reader.check_unchanged()
-
-    def _lacking(
-        self, reader: SourceReader, file: _File, position: int, window: Sequence[Span]
-    ) -> Iterator[EncodedChunk]:
-        fresh: dict[int, bytes] = {}
-        for number, span in enumerate(window, start=position):
-            if number == len(file.chunks):  # not hashed by an earlier try
-                raw = fresh[number] = reader.read_exactly(span.offset, span.size)
-                file.chunks.append(ChunkRef(chunk_digest(raw), span.size))
-        refs = file.chunks[position : position + len(window)]
-        unasked = [ref.digest for ref in refs if ref.digest not in self._settled and ref.digest not in self._sent]
-        self._check_wanted()
-        missing = set(self._store.missing(list(dict.fromkeys(unasked)))) if unasked else set()
-        self._settled.update(digest for digest in unasked if digest not in missing)
-        self._sent |= missing
-        for number, (span, ref) in enumerate(zip(window, refs, strict=True), start=position):
-            self._check_wanted()
-            moved = 0
-            if ref.digest in missing:
-                missing.discard(ref.digest)
-                raw = fresh.get(number) or reader.read_again(span.offset, ref)
-                encoded = encode_chunk(raw, ref.digest)
+    def _encoded(self, chunks: Iterator[Lacking]) -> Iterator[EncodedChunk]:
+        for chunk in chunks:
+            try:
+                self._check_wanted()
+                encoded = encode_chunk(chunk.raw, chunk.ref.digest, chunk.dtype)
                 moved = len(encoded.payload)
-                self.counts.bytes_sent += moved
-                self.counts.chunks_sent += 1
+                with self._lock:
+                    self.counts.bytes_sent += moved
+                    self.counts.chunks_sent += 1
+                chunk.file.tell(self._progress, chunk.number, moved)
                 yield encoded
-            self._progress.advance(ref.raw_bytes if number in fresh else 0, moved)
+            finally:
+                self._buffers.give_back(chunk.raw)
+
+    def _missing(self, digests: Sequence[Digest]) -> set[Digest]:
+        """Those that have to be sent by the try that runs."""
+        self._check_wanted()
+        with self._lock:
+            unasked = [digest for digest in digests if digest not in self._settled and digest not in self._sent]
+        missing = set(self._lanes[0].missing(list(dict.fromkeys(unasked)))) if unasked else set()
+        with self._lock:
+            self._settled.update(digest for digest in unasked if digest not in missing)
+            self._sent |= missing
+        return missing
 
     def _check_wanted(self) -> None:
         if self._given_up.is_set():
             raise Cancelled("the push was given up")
+
+
+def _passes(failure: BaseException) -> bool:
+    return isinstance(failure, WeighbridgeError) and failure.retryable

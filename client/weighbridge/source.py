@@ -150,19 +150,20 @@ class SourceReader:
         except OSError as fault:
             raise self._unreadable(fault) from fault
 
-    def read_exactly(self, offset: int, size: int) -> bytes:
-        """``size`` bytes from ``offset``."""
-        raw = self.read_at(offset, size)
-        if len(raw) != size:
+    def read_into(self, room: memoryview, offset: int) -> None:
+        """Fills ``room`` with the bytes from ``offset``."""
+        try:
+            read = os.preadv(self._fd, [room], offset)
+        except OSError as fault:
+            raise self._unreadable(fault) from fault
+        if read != len(room):
             raise self._changed()
-        return raw
 
-    def read_again(self, offset: int, expected: ChunkRef) -> bytes:
-        """The raw bytes of a chunk that was read and hashed before."""
-        raw = self.read_exactly(offset, expected.raw_bytes)
-        if chunk_digest(raw) != expected.digest:
+    def read_again(self, room: memoryview, offset: int, expected: ChunkRef) -> None:
+        """As ``read_into``, for a chunk that was read and hashed before."""
+        self.read_into(room, offset)
+        if chunk_digest(room) != expected.digest:
             raise self._changed()
-        return raw
 
     def check_unchanged(self) -> None:
         """Call it after the last read: all that was read since the scan is then one state of the file."""

@@ -11,6 +11,7 @@ from weighbridge.core.chunking import cut
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest, format_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, UsageError, VersionNotFound, Violation
+from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import FileManifest, file_manifest, manifest_digest
 from weighbridge.core.paths import PARTIAL_PREFIX
 from weighbridge.receipt import Receipt, load_receipt
@@ -88,8 +89,11 @@ def _problems(folder: Path, file: FileManifest) -> Iterator[Violation]:
     try:
         with SourceReader(Source(local, file.path, status.st_size, status.st_mtime_ns)) as reader:
             offset = 0
+            room = memoryview(bytearray(CHUNK_BYTES))
             for position, chunk in enumerate(file.chunks):
-                if chunk_digest(reader.read_exactly(offset, chunk.raw_bytes)) != chunk.digest:
+                raw = room[: chunk.raw_bytes]
+                reader.read_into(raw, offset)
+                if chunk_digest(raw) != chunk.digest:
                     yield Violation(file.path, f"chunk {position}, at byte {offset}, is not what was pulled")
                 offset += chunk.raw_bytes
     except (SourceChanged, SourceUnreadable) as fault:
@@ -112,9 +116,11 @@ def _look_up(connection: Connection, folder: Path) -> Verified:
 
 def _read(source: Source) -> FileManifest:
     with SourceReader(source) as reader:
-        chunks = [
-            ChunkRef(chunk_digest(reader.read_exactly(span.offset, span.size)), span.size)
-            for span in cut(reader, source.size_bytes)
-        ]
+        chunks: list[ChunkRef] = []
+        room = memoryview(bytearray(CHUNK_BYTES))
+        for span in cut(reader, source.size_bytes):
+            raw = room[: span.size]
+            reader.read_into(raw, span.offset)
+            chunks.append(ChunkRef(chunk_digest(raw), span.size))
         reader.check_unchanged()
     return file_manifest(source.path, chunks)

@@ -34,7 +34,7 @@ from weighbridge.push import FileUpload
 from weighbridge.source import Source, check_sources, scan
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.wire import convert, file_stream
-from weighbridge.wire.connection import Connection
+from weighbridge.wire.connection import LANES, Connection
 from weighbridge.wire.remote_store import RemoteStore
 
 _RENEW_INTERVAL_S = 600.0
@@ -70,8 +70,11 @@ class VersionInProgress:
         self._began = time.monotonic()
         self._upload = _begin(connection, model, record)
         self._given_up = threading.Event()
-        store = RemoteStore(connection, upload_id=self._upload.upload_id, given_up=self._given_up)
-        self._files = FileUpload(store, progress, lambda: connection.patience(self._given_up), self._given_up)
+        lanes = [
+            RemoteStore(connection, upload_id=self._upload.upload_id, given_up=self._given_up, lane=lane)
+            for lane in range(LANES)
+        ]
+        self._files = FileUpload(lanes, progress, lambda: connection.patience(self._given_up), self._given_up)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="weighbridge-upload")
         self._added: list[Future[list[FileManifest]]] = []
         self._sources: list[Source] = []

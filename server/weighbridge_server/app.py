@@ -11,6 +11,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from weighbridge.core import codec
 from weighbridge.core.errors import StartupFailed
 from weighbridge.v1 import (
     journal_pb2,
@@ -32,6 +33,7 @@ from weighbridge_server.domain.versions import Versions
 from weighbridge_server.postgres import EmbeddedPostgres
 from weighbridge_server.services.admission import Admission
 from weighbridge_server.services.arrival import MOST_WAITING, ArrivalInterceptor, Arrivals
+from weighbridge_server.services.chunk_frames import ChunkFrameInterceptor
 from weighbridge_server.services.interceptor import CallInterceptor
 from weighbridge_server.services.journal import JournalServicer
 from weighbridge_server.services.models import ModelServicer
@@ -97,6 +99,7 @@ class Server:
             StartupFailed: a directory, a port, a database or a setting stands in the way.
         """
         settings = self._settings
+        codec.prepare()
         directory = DataDirectory.open(settings.data)
         self._parts.callback(directory.close)
         catalog = Catalog(self._database(directory), connections=settings.database_connections)
@@ -140,6 +143,7 @@ class Server:
                 ArrivalInterceptor(arrivals),
                 CallInterceptor(),
                 StreamInterceptor(self._admission, Admission(_OTHER_STREAMS), stalls),
+                ChunkFrameInterceptor(),
             ],
             options=[
                 # The default lets a second server share a taken port in silence.

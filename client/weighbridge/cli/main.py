@@ -21,6 +21,7 @@ from weighbridge.cli.serve import serve
 from weighbridge.cli.text import prepare_streams, visible
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.release import __version__
+from weighbridge.process import prepare_process
 
 _REFUSED = 1
 _INTERRUPTED = 130
@@ -64,6 +65,7 @@ for _verb in (
 
 def main() -> None:
     """Runs the program and exits."""
+    prepare_process()
     silence_completion()
     prepare_streams()
     options = GlobalOptions()

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import grpc
 
+from weighbridge.v1 import transfer_pb2
+from weighbridge.wire.chunk_frame import read_download
 from weighbridge.wire.status import from_rpc_error
 
 ACTOR_HEADER = "weighbridge-actor"
@@ -28,6 +30,22 @@ def open_channel(address: str) -> grpc.Channel:
             ("grpc.keepalive_timeout_ms", 20_000),
         ],
     )
+
+
+class Lane:
+    """The calls that carry chunks, on one channel: several run at once, each on a connection of its own."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.upload = channel.stream_stream(
+            "/weighbridge.v1.TransferService/UploadChunks",
+            request_serializer=lambda frame: frame,  # made by ``upload_frame`` or by protobuf
+            response_deserializer=transfer_pb2.UploadChunksResponse.FromString,
+        )
+        self.download = channel.unary_stream(
+            "/weighbridge.v1.TransferService/DownloadChunks",
+            request_serializer=transfer_pb2.DownloadChunksRequest.SerializeToString,
+            response_deserializer=read_download,
+        )
 
 
 def call_metadata(token: str | None) -> tuple[tuple[str, str], ...]:

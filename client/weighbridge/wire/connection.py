@@ -12,13 +12,16 @@ import grpc
 
 from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
 from weighbridge.v1 import journal_pb2_grpc, models_pb2_grpc, transfer_pb2_grpc, versions_pb2_grpc
-from weighbridge.wire.channel import UNARY_DEADLINE_S, call_metadata, open_channel, translated
+from weighbridge.wire.channel import UNARY_DEADLINE_S, Lane, call_metadata, open_channel, translated
 from weighbridge.wire.retry import Patience
 
 Response = TypeVar("Response")
 
 RETRY_LIMIT_S = 60.0
 STALL_TIMEOUT_S = 60.0
+
+LANES = 2
+"""Connections that carry chunks at once: with one, either side waits for the other; more than two gain nothing."""
 
 
 class Connection:
@@ -45,6 +48,9 @@ class Connection:
         """
         self.address = address
         self._channel = open_channel(address)
+        self._lanes = [Lane(self._channel)]
+        self._lane_channels: list[grpc.Channel] = []
+        self._opening = threading.Lock()
         self._metadata = call_metadata(token)
         self._retry_limit_s = retry_limit_s
         self._stall_timeout_s = stall_timeout_s
@@ -56,9 +62,18 @@ class Connection:
         self.journal = journal_pb2_grpc.JournalServiceStub(self._channel)
 
     def close(self) -> None:
-        """Ends every call and closes the channel."""
+        """Ends every call and closes the channels."""
         self._closed.set()
-        self._channel.close()
+        for channel in (self._channel, *self._lane_channels):
+            channel.close()
+
+    def lane(self, number: int) -> Lane:
+        """A way for chunks; each number has a connection of its own, which opens on its first call."""
+        with self._opening:
+            while number >= len(self._lanes):
+                self._lane_channels.append(open_channel(self.address))
+                self._lanes.append(Lane(self._lane_channels[-1]))
+            return self._lanes[number]
 
     def patience(self, given_up: threading.Event | None = None) -> Patience:
         """For work that is tried again as a whole; ``given_up`` ends it early.

@@ -253,16 +253,6 @@ def upload_value(message: versions_pb2.Upload) -> values.Upload:
 # -- chunks and files --------------------------------------------------------------------------
 
 
-def chunk_message(chunk: EncodedChunk) -> transfer_pb2.Chunk:
-    """A chunk as a message."""
-    return transfer_pb2.Chunk(
-        digest=chunk.digest,
-        raw_bytes=chunk.raw_bytes,
-        codec=transfer_pb2.Codec.ValueType(chunk.codec),
-        payload=chunk.payload,
-    )
-
-
 def chunk_value(message: transfer_pb2.Chunk) -> EncodedChunk:
     """A message as a chunk, unverified.
 

@@ -15,6 +15,7 @@ from weighbridge.core.limits import DIGESTS_PER_MESSAGE, UPLOAD_CREDIT_BYTES
 from weighbridge.core.store import Ack, Held
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import convert
+from weighbridge.wire.chunk_frame import upload_frame
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.credit import Credit
 
@@ -30,8 +31,10 @@ class RemoteStore:
         ref: str = "",
         credit_bytes: int = UPLOAD_CREDIT_BYTES,
         given_up: threading.Event | None = None,
+        lane: int = 0,
     ) -> None:
-        """``given_up``: ends tries that go on, when somebody else sets it."""
+        """``given_up``: ends tries that go on, when somebody else sets it. ``lane``: which connection streams take."""
+        self._lane = connection.lane(lane)
         self._given_up = given_up
         self._connection = connection
         self._upload_id = upload_id
@@ -62,7 +65,7 @@ class RemoteStore:
             StorageFailed: it ended the stream without having acknowledged everything as durable.
         """
         sending = _Sending(self._upload_id, chunks, Credit(self._credit_bytes))
-        call = self._connection.open(self._connection.transfer.UploadChunks, sending)
+        call = self._connection.open(self._lane.upload, sending)
         try:
             with self._connection.watched(call, sending.owing_since):
                 for response in call:
@@ -83,21 +86,23 @@ class RemoteStore:
                 f"{self._connection.address} ended an upload before it had taken every chunk and made it durable"
             )
 
-    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+    def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
         """See ``ChunkStore.get``. A server that sends another chunk than the next one asked for is refused."""
         for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
             asked = digests[start : start + DIGESTS_PER_MESSAGE]
             request = transfer_pb2.DownloadChunksRequest(ref=self._ref, digests=asked)
-            with closing(self._connection.stream(self._connection.transfer.DownloadChunks, request)) as responses:
+            with closing(self._connection.stream(self._lane.download, request)) as responses:
                 for digest in asked:
-                    response = next(responses, None)
-                    if response is None or response.chunk.digest != digest:
+                    chunk = next(responses, None)
+                    if isinstance(chunk, transfer_pb2.DownloadChunksResponse):
+                        chunk = convert.chunk_value(chunk.chunk)
+                    if chunk is None or chunk.digest != digest:
                         name = format_digest(digest)
                         raise DataLoss(
                             f"{self._connection.address} did not send chunk {name} of {self._ref} when it was due",
                             details={"digest": name},
                         )
-                    yield convert.chunk_value(response.chunk)
+                    yield chunk
 
 
 class _Sending:
@@ -118,10 +123,10 @@ class _Sending:
         self._stopped = False
         self._requests = self._make_requests()
 
-    def __iter__(self) -> Iterator[transfer_pb2.UploadChunksRequest]:
+    def __iter__(self) -> Iterator[bytes]:
         return self
 
-    def __next__(self) -> transfer_pb2.UploadChunksRequest:
+    def __next__(self) -> bytes:
         with self._turn:
             if self._stopped:
                 raise StopIteration
@@ -138,8 +143,9 @@ class _Sending:
         with self._turn:
             self._requests.close()
 
-    def _make_requests(self) -> Generator[transfer_pb2.UploadChunksRequest, None, None]:
-        yield transfer_pb2.UploadChunksRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload_id))
+    def _make_requests(self) -> Generator[bytes, None, None]:
+        opening = transfer_pb2.OpenUpload(upload_id=self._upload_id)
+        yield transfer_pb2.UploadChunksRequest(open=opening).SerializeToString()
         try:
             for chunk in self._chunks:
                 size_bytes = len(chunk.payload)
@@ -149,7 +155,7 @@ class _Sending:
                     self._unverified.setdefault(chunk.digest, []).append(size_bytes)
                     self._not_durable[chunk.digest] += 1
                     self._moved = time.monotonic()
-                yield transfer_pb2.UploadChunksRequest(chunk=convert.chunk_message(chunk))
+                yield upload_frame(chunk)
             with self._lock:
                 self._all_sent, self._moved = True, time.monotonic()
         except Exception as failure:  # noqa: BLE001 - gRPC would swallow it; put() raises it

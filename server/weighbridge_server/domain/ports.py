@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,7 @@ class ChunkStores(Protocol):
         """The store as one upload sees it: what it puts, and what is reported present, is held for it."""
         ...
 
-    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+    def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
         """As ``ChunkStore.get``, for callers whose right to these chunks was checked."""
         ...
 

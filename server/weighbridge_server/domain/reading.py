@@ -105,7 +105,7 @@ class Reading:
                     raw = open_chunk(chunk)
                 except ChunkMismatch as fault:
                     raise self._loss(version, chunk.digest, fault.message) from fault
-                yield raw[max(0, begin - position) : end - position]
+                yield bytes(memoryview(raw)[max(0, begin - position) : end - position])
                 position += len(raw)
 
     def _spans(self, file: FileSummary, begin: int, end: int) -> Iterator[tuple[int, list[Digest]]]:

@@ -27,10 +27,20 @@ def behaviour_of(handler: Any) -> Callable[[Any, grpc.ServicerContext], Any]:
     return behaviour
 
 
-def with_behaviour(handler: Any, behaviour: Callable[..., Any], *, request_streaming: bool | None = None) -> Handler:
+def with_behaviour(
+    handler: Any,
+    behaviour: Callable[..., Any],
+    *,
+    request_streaming: bool | None = None,
+    request_deserializer: Callable[[bytes], Any] | None = None,
+) -> Handler:
     """The same handler with another method in it, whose answers may be ``Serialized``.
 
-    ``request_streaming``: whether the method takes an iterator of requests; as the handler's, when not given.
+    Args:
+        handler: what is wrapped.
+        behaviour: the method.
+        request_streaming: whether the method takes an iterator of requests; as the handler's, when not given.
+        request_deserializer: what makes a request of its bytes; as the handler's, when not given.
     """
 
     def serialize(answer: Any) -> bytes:
@@ -44,7 +54,7 @@ def with_behaviour(handler: Any, behaviour: Callable[..., Any], *, request_strea
     }[handler.request_streaming if request_streaming is None else request_streaming, handler.response_streaming]
     made: Handler = make(
         behaviour,
-        request_deserializer=handler.request_deserializer,
+        request_deserializer=request_deserializer or handler.request_deserializer,
         response_serializer=serialize,
     )
     return made

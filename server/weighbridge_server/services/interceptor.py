@@ -16,6 +16,7 @@ import structlog
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
+from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.errors import Cancelled, InternalError, WeighbridgeError
 from weighbridge.wire.status import to_status
 from weighbridge_server.services.actor import actor_of
@@ -54,7 +55,11 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-igno
 
 
 def _incoming(handler: Any, request: Any) -> Any:
-    return map(validate, request) if handler.request_streaming else validate(request)
+    return map(_valid, request) if handler.request_streaming else validate(request)
+
+
+def _valid(request: Message | EncodedChunk) -> Message | EncodedChunk:
+    return request if isinstance(request, EncodedChunk) else validate(request)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import grpc
 
@@ -38,7 +37,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
         return transfer_pb2.FindMissingChunksResponse(missing=missing)
 
     def UploadChunks(
-        self, request_iterator: Iterator[transfer_pb2.UploadChunksRequest], context: grpc.ServicerContext
+        self, request_iterator: Iterator[_UploadRequest], context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.UploadChunksResponse]:
         upload_id = _opened(request_iterator)
         for ack in self._uploads.receive(actor_of(context), upload_id, _chunks(request_iterator)):
@@ -77,25 +76,27 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
                 yield transfer_pb2.ReadFileResponse(data=raw[start : start + _READ_PIECE_BYTES])
 
 
-class _Opening(Protocol):
-    """A message of a stream that begins by naming its upload."""
-
-    @property
-    def open(self) -> transfer_pb2.OpenUpload: ...
+_UploadRequest = transfer_pb2.UploadChunksRequest | EncodedChunk
+"""A chunk comes as a value where its frame is the usual one."""
 
 
-def _opened(requests: Iterator[_Opening]) -> str:
+def _opened(requests: Iterator[_UploadRequest] | Iterator[transfer_pb2.PutManifestRequest]) -> str:
     first = next(requests, None)
-    if first is None or not first.open.upload_id:
+    if first is None or isinstance(first, EncodedChunk) or not first.open.upload_id:
         raise _out_of_place("the first message must be 'open'")
     return first.open.upload_id
 
 
-def _chunks(requests: Iterator[transfer_pb2.UploadChunksRequest]) -> Iterator[EncodedChunk]:
-    for request in requests:
-        if request.WhichOneof("message") != "chunk":
-            raise _out_of_place("'open' comes once, first")
-        yield convert.chunk_value(request.chunk)
+def _chunks(requests: Iterator[_UploadRequest]) -> Iterator[EncodedChunk]:
+    return map(_chunk, requests)
+
+
+def _chunk(request: _UploadRequest) -> EncodedChunk:
+    if isinstance(request, EncodedChunk):
+        return request
+    if request.WhichOneof("message") != "chunk":
+        raise _out_of_place("'open' comes once, first")
+    return convert.chunk_value(request.chunk)
 
 
 def _parts(requests: Iterator[transfer_pb2.PutManifestRequest]) -> Iterator[file_stream.Part]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 from weighbridge.core.digest import Digest
 from weighbridge.core.errors import DeadlineExceeded
+from weighbridge.core.limits import DIGESTS_PER_MESSAGE
 from weighbridge.core.store import Ack, Held
 
 _RETRY_AFTER_S = 0.1
@@ -15,6 +15,12 @@ _RETRY_AFTER_S = 0.1
 
 _MOST_WAITING = 1024
 """The intake pauses while this many acks are unread: a client that never reads cannot grow the server."""
+
+_TOGETHER = 4
+"""Verified chunks that are told in one message: a third of the credit of chunks that do not compress."""
+
+_GATHER_S = 0.01
+"""How long the first of them waits for the others."""
 
 
 class AckQueue:
@@ -28,7 +34,8 @@ class AckQueue:
         """``stall_s``: iteration ends with an error when no ack comes for so long."""
         self._stall_s = stall_s
         self._changed = threading.Condition()
-        self._acks: deque[Ack] = deque()
+        self._verified: list[Digest] = []
+        self._durable: list[Digest] = []
         self._not_durable = 0
         self._finished = False
         self._failure: BaseException | None = None
@@ -39,18 +46,19 @@ class AckQueue:
         with self._changed:
             self._not_durable += 1
 
-    def put(self, ack: Ack) -> None:
-        """Adds an ack, once there is room or nobody reads any more."""
+    def verified(self, digest: Digest) -> None:
+        """A chunk is what it says. Waits until there is room for an ack, or nobody reads any more."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._acks) < _MOST_WAITING or self.abandoned)
-            self._acks.append(ack)
-            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._verified) < _MOST_WAITING or self.abandoned)
+            self._verified.append(digest)
+            if len(self._verified) in (1, _TOGETHER):
+                self._changed.notify_all()
 
     def durable(self, digests: Sequence[Digest]) -> None:
         """Chunks became durable. Never waits: a sealer serves many streams."""
         with self._changed:
             self._not_durable -= len(digests)
-            self._acks.append(Ack(Held.DURABLE, tuple(digests)))
+            self._durable += digests
             self._changed.notify_all()
 
     def finish(self) -> None:
@@ -74,10 +82,13 @@ class AckQueue:
     def __iter__(self) -> Iterator[Ack]:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._acks or self._failure or self._done(), timeout=self._stall_s)
-                if self._acks:
-                    ack = self._acks.popleft()
+                self._changed.wait_for(self._news, timeout=self._stall_s)
+                self._changed.wait_for(self._gathered, timeout=_GATHER_S)
+                if self._verified:  # a chunk's durable ack never comes before this one
+                    ack = _first_of(Held.VERIFIED, self._verified)
                     self._changed.notify_all()
+                elif self._durable:
+                    ack = _first_of(Held.DURABLE, self._durable)
                 elif self._failure is not None:
                     raise self._failure
                 elif self._done():
@@ -88,5 +99,19 @@ class AckQueue:
                     )
             yield ack
 
+    def _news(self) -> bool:
+        return bool(self._verified or self._durable or self._failure or self._done())
+
+    def _gathered(self) -> bool:
+        waiting = len(self._verified) if not self._finished else 0  # no other will come to join them
+        return not 0 < waiting < _TOGETHER or bool(self._durable or self._failure)
+
     def _done(self) -> bool:
         return self._finished and self._not_durable == 0
+
+
+def _first_of(held: Held, digests: list[Digest]) -> Ack:
+    """An ack of as many as one message may name; they are taken out."""
+    ack = Ack(held, tuple(digests[:DIGESTS_PER_MESSAGE]))
+    del digests[:DIGESTS_PER_MESSAGE]
+    return ack

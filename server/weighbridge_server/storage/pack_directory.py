@@ -22,7 +22,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.chunks import Buffer, EncodedChunk
 from weighbridge_server.storage.pack_format import (
     PackEntry,
     pack_footer,
@@ -138,7 +138,7 @@ class PackFile:
         if fd >= 0:
             os.close(fd)
 
-    def _write(self, *parts: bytes) -> None:
+    def _write(self, *parts: Buffer) -> None:
         wanted = sum(len(part) for part in parts)
         written = os.writev(self._fd, parts)
         if written < wanted:  # a full disk or a signal: go on with the rest, which says which it was

@@ -84,7 +84,7 @@ def record_header(chunk: EncodedChunk) -> bytes:
 
 
 def read_record(record: bytes, entry: PackEntry) -> EncodedChunk:
-    """The chunk of a record that was read from where ``entry`` says.
+    """The chunk of a record that was read from where ``entry`` says; its payload is a view of ``record``.
 
     Raises:
         Damaged: a byte of it differs from what was written, or it is another record.
@@ -107,7 +107,7 @@ def read_record(record: bytes, entry: PackEntry) -> EncodedChunk:
     )
     if (magic, version, codec, raw_bytes, encoded_bytes, digest) != expected or base != _NO_BASE:
         raise Damaged(f"the record at offset {entry.offset} is another than the catalogue says")
-    return EncodedChunk(entry.digest, entry.raw_bytes, entry.codec, bytes(payload))
+    return EncodedChunk(entry.digest, entry.raw_bytes, entry.codec, payload)
 
 
 def pack_footer(entries: Iterable[PackEntry], offset: int) -> bytes:

@@ -1,8 +1,8 @@
 """The server's chunk store: packs on a disk, found through the index.
 
 Streams share a few open packs. A pack is sealed when it is full, when a stream that wrote into it ends,
-or shortly after its last record, whichever comes first; ``pack_directory`` has the order of writes. The
-thread that fills a pack seals it, which holds back the stream it serves and no other.
+or shortly after its last record, whichever comes first; ``pack_directory`` has the order of writes. Packs are sealed
+in threads of their own, so that a stream goes on while the disk works; where many wait for it, streams wait too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -20,7 +20,7 @@ from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import ChunkNotFound, DataLoss, StorageFailed, Unavailable, WeighbridgeError
-from weighbridge.core.store import Ack, Held
+from weighbridge.core.store import Ack
 from weighbridge_server.storage.ack_queue import AckQueue
 from weighbridge_server.storage.chunk_index import ChunkIndex, StoredChunk
 from weighbridge_server.storage.failures import write_failure
@@ -32,6 +32,9 @@ PACK_RECORDS = 16_384
 """Each record of an open pack is held in memory with who waits for it: tiny chunks fill a pack sooner."""
 OPEN_PACKS = 4
 IDLE_SEAL_S = 0.2
+SEALED_AT_ONCE = 4
+MOST_UNSEALED = 8
+"""Packs that are full and not yet durable; more hold back the streams that fill them."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,17 +51,20 @@ class PackStore:
         self._slots = [_Slot(packs) for _ in range(OPEN_PACKS)]
         self._next_slot = itertools.cycle(self._slots)
         self._readers = ThreadPoolExecutor(streams, thread_name_prefix="chunk-intake")
+        self._sealers = ThreadPoolExecutor(SEALED_AT_ONCE, thread_name_prefix="pack-sealer")
+        self._unsealed = threading.Semaphore(MOST_UNSEALED)
         self._closing = threading.Event()
-        self._sealer = threading.Thread(target=self._seal_idle_packs, name="pack-sealer", daemon=True)
-        self._sealer.start()
+        self._idle_watch = threading.Thread(target=self._seal_idle_packs, name="idle-packs", daemon=True)
+        self._idle_watch.start()
 
     def close(self) -> None:
         """Ends the intake and seals what is open."""
         self._closing.set()
-        self._sealer.join()
+        self._idle_watch.join()
         self._readers.shutdown(wait=True)
         for slot in self._slots:
             self._seal(slot.detach())
+        self._sealers.shutdown(wait=True)
 
     def for_upload(self, upload_id: str) -> UploadView:
         """The store as one upload sees it."""
@@ -80,7 +86,7 @@ class PackStore:
         finally:
             acks.abandon()
 
-    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+    def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
         """See ``ChunkStore.get``."""
         places = self._index.locate(digests)
         for digest in digests:
@@ -116,7 +122,7 @@ class PackStore:
                 if acks.abandoned:
                     break
                 open_chunk(chunk)
-                acks.put(Ack(Held.VERIFIED, (chunk.digest,)))
+                acks.verified(chunk.digest)
                 acks.expect_durable()
                 self._seal(slot.append(chunk, upload_id, acks))
             self._seal(slot.detach_if(acks))
@@ -130,16 +136,22 @@ class PackStore:
                 self._seal(slot.detach_idle(time.monotonic() - IDLE_SEAL_S))
 
     def _seal(self, pack: _OpenPack | None) -> None:
+        """Has a pack sealed; waits only while too many others are."""
+        if pack is not None:
+            self._unsealed.acquire()
+            self._sealers.submit(self._seal_now, pack)
+
+    def _seal_now(self, pack: _OpenPack) -> None:
         """Makes a pack durable and acknowledges its chunks, or fails the streams that wrote into it."""
-        if pack is None:
-            return
         try:
             self._make_durable(pack)
         except Exception as fault:  # noqa: BLE001 - told to every stream that wrote into it
             _log.exception("abandoned pack %s", pack.file.id)
             pack.fail(write_failure("the server could not make a pack durable", fault))
-            return
-        pack.acknowledge()
+        else:
+            pack.acknowledge()
+        finally:
+            self._unsealed.release()
 
     def _make_durable(self, pack: _OpenPack) -> None:
         try:
@@ -173,7 +185,7 @@ class UploadView:
         """As the port says; what is put is held for the upload."""
         return self._store.put(self._upload_id, chunks)
 
-    def get(self, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
+    def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
         """As the port says."""
         return self._store.get(digests)
 
