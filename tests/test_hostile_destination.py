@@ -177,8 +177,14 @@ def test_a_killed_pull_leaves_no_file_and_the_next_process_goes_on(place: Place)
 
 @pytest.mark.parametrize(("damage", "received"), [("one byte", 4), ("cut short", 7), ("longer", 3), ("emptied", 8)])
 def test_what_was_changed_meanwhile_is_fetched_again(
-    hostile: HostileServer, sdk: Client, place: Place, damage: str, received: int
+    hostile: HostileServer,
+    sdk: Client,
+    place: Place,
+    damage: str,
+    received: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("WEIGHBRIDGE_CACHE_LIMIT", "0")  # it would have what the first try brought
     content = hostile.content = _large()
     honestly, hostile.download = hostile.download, stopping_after(content, 5)
     with pytest.raises(wb.DeadlineExceeded):

@@ -10,13 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypedDict, TypeVar, Unpack
 
+from weighbridge.cache import ChunkCache
 from weighbridge.core.errors import InternalError, InvalidRequest, UsageError, Violation
 from weighbridge.core.limits import FILES_PER_VERSION, check_limit
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import check_model_name, parse_ref
 from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
+from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
+from weighbridge.selection import Selection
 from weighbridge.source import scan
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
@@ -43,6 +46,14 @@ class RecordOptions(TypedDict, total=False):
     tags: Mapping[str, Scalar] | None
     datasets: Sequence[Dataset]
     description: str
+    progress: Progress | None
+
+
+class PullOptions(TypedDict, total=False):
+    """The keywords of ``Client.pull_with_counts``, for ``Client.pull``."""
+
+    include: Sequence[str]
+    exclude: Sequence[str]
     progress: Progress | None
 
 
@@ -241,24 +252,43 @@ class Client:
 
     # -- out -----------------------------------------------------------------------------------
 
-    def pull(self, ref: str, dest: PathLike | None = None, *, progress: Progress | None = None) -> Path:
+    def pull(self, ref: str, dest: PathLike | None = None, **options: Unpack[PullOptions]) -> Path:
         """Pulls a version into a folder, made if absent (default: the model's name); returns the folder.
 
-        Every byte is verified before any file appears. Raises as ``pull_with_counts``.
+        Every byte is verified before any file appears. What is here already, in the folder or in the cache of
+        chunks, is read and verified and does not come over the wire. Raises as ``pull_with_counts``.
         """
-        return self.pull_with_counts(ref, dest, progress=progress).path
+        return self.pull_with_counts(ref, dest, **options).path
 
-    def pull_with_counts(self, ref: str, dest: PathLike | None = None, *, progress: Progress | None = None) -> Pulled:
+    def pull_with_counts(
+        self,
+        ref: str,
+        dest: PathLike | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> Pulled:
         """As ``pull``; returns what it took too.
+
+        Args:
+            ref: any reference.
+            dest: the folder.
+            include: shell patterns of paths (``*`` matches ``/`` too): only files that one of them matches.
+            exclude: patterns of files that are left out.
+            progress: is told what is done.
 
         Raises:
             DataLoss: bytes are not what was pushed; names the file and the chunk; no file appears.
             DestinationUnwritable: the folder cannot be written.
+            UsageError: the patterns leave no file.
             InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
         """
         model = parse_ref(ref).model
         folder = Path(model if dest is None else dest)
-        return pull_version(self._connection, ref, folder, progress or Silent())
+        selection = Selection(_patterns("include", include), _patterns("exclude", exclude))
+        cache = ChunkCache(cache_dir() / "chunks", cache_limit_bytes())
+        return pull_version(self._connection, ref, folder, selection, cache, progress or Silent())
 
     def verify(self, folder: PathLike) -> Verified:
         """Whether a folder still holds what was pulled into it; ``problems`` lists what does not.
@@ -279,6 +309,12 @@ def _check_texts(**texts: str) -> None:
             violations.append(Violation(field, "is not valid Unicode"))
     if violations:
         raise InvalidRequest("the model cannot be registered", violations=violations)
+
+
+def _patterns(which: str, given: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise UsageError(f"{which} is a list of patterns, such as [{given!r}]")
+    return tuple(given)
 
 
 def _parents(given: Parents) -> list[Parent]:

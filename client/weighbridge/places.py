@@ -47,6 +47,10 @@ class Places:
             for packed in (self._first[digest], *self._others.get(digest, ()))
         ]
 
+    def __contains__(self, digest: object) -> bool:
+        """Whether a chunk has places left."""
+        return digest in self._first
+
     def remove(self, digest: Digest) -> None:
         """The chunk is where it belongs."""
         del self._first[digest]

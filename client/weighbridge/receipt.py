@@ -30,16 +30,25 @@ class Receipt:
 
     ref: str
     manifest: bytes
-    files: Sequence[FileManifest]
+    all_files: Sequence[FileManifest]
+    pulled: frozenset[str]
+    """The paths of those that were pulled."""
+
+    @property
+    def files(self) -> list[FileManifest]:
+        """The files that were pulled."""
+        return [file for file in self.all_files if file.path in self.pulled]
 
 
 def save_receipt(folder: Path, receipt: Receipt) -> None:
-    """Keeps the receipt of a folder in place of an earlier one.
+    """Keeps the receipt of a folder in place of an earlier one; what was pulled of the same content counts on.
 
     Raises:
         OSError: the cache cannot be written.
     """
     place = _place(folder)
+    earlier = load_receipt(folder)
+    pulled = receipt.pulled | (earlier.pulled if earlier and earlier.manifest == receipt.manifest else frozenset())
     place.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "folder": str(folder.resolve()),
@@ -48,12 +57,13 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
         "files": [
             {
                 "path": file.path,
+                "pulled": file.path in pulled,
                 "size_bytes": file.size_bytes,
                 "root": file.root.hex(),
                 "digests": base64.b64encode(b"".join(chunk.digest for chunk in file.chunks)).decode(),
                 "lengths": [chunk.raw_bytes for chunk in file.chunks],
             }
-            for file in receipt.files
+            for file in receipt.all_files
         ],
     }
     with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as unfinished:
@@ -71,7 +81,8 @@ def load_receipt(folder: Path) -> Receipt | None:
         for file in files:
             check_file(file)
         check_manifest(files, manifest)
-        return Receipt(str(parse_ref(document["ref"])), manifest, files)
+        pulled = frozenset(entry["path"] for entry in document["files"] if entry["pulled"])
+        return Receipt(str(parse_ref(document["ref"])), manifest, files, pulled)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, WeighbridgeError):
         return None  # whoever wrote it, it is not what save_receipt writes
 

@@ -100,21 +100,27 @@ def push(
 @click.command(short_help="Pull a version into a folder.")
 @click.argument("ref", shell_complete=complete_model)
 @click.argument("dest", required=False, type=click.Path(), shell_complete=complete_folder)
+@click.option("--include", multiple=True, metavar="GLOB", help="Pull only files whose path matches; may be repeated.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files whose path matches; may be repeated.")
 @global_options
 @pass_options
-def pull(options: GlobalOptions, ref: str, dest: str | None) -> None:
+def pull(
+    options: GlobalOptions, ref: str, dest: str | None, include: tuple[str, ...], exclude: tuple[str, ...]
+) -> None:
     """Pull a version into the folder DEST (made if absent; default: the model's name).
 
     REF is name (the latest), name:7, name@alias or name#b3:<digest>. Every byte is verified before any file
-    appears. With --quiet, only the reference of what was pulled is printed.
+    appears. What DEST or the cache of chunks holds already does not come over the wire. In a GLOB, * matches
+    any characters, / too. With --quiet, only the reference of what was pulled is printed.
 
     \b
     Examples:
       weighbridge pull fraud.tabular.transformer
       weighbridge pull fraud.tabular.transformer:7 models/
+      weighbridge pull fraud.tabular.transformer models/ --include '*.safetensors' --exclude 'optimizer/*'
     """
     with options.connect() as client, progress_shown("pulling", options) as progress:
-        pulled = client.pull_with_counts(ref, dest, progress=progress)
+        pulled = client.pull_with_counts(ref, dest, include=include, exclude=exclude, progress=progress)
     if options.json:
         print_json(pulled_document(pulled))
     elif options.quiet:

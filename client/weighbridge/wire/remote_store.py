@@ -93,16 +93,15 @@ class RemoteStore:
             request = transfer_pb2.DownloadChunksRequest(ref=self._ref, digests=asked)
             with closing(self._connection.stream(self._lane.download, request)) as responses:
                 for digest in asked:
-                    chunk = next(responses, None)
-                    if isinstance(chunk, transfer_pb2.DownloadChunksResponse):
-                        chunk = convert.chunk_value(chunk.chunk)
+                    response = next(responses, None)
+                    chunk = response.chunk if isinstance(response, transfer_pb2.DownloadChunksResponse) else response
                     if chunk is None or chunk.digest != digest:
                         name = format_digest(digest)
                         raise DataLoss(
                             f"{self._connection.address} did not send chunk {name} of {self._ref} when it was due",
                             details={"digest": name},
                         )
-                    yield chunk
+                    yield chunk if isinstance(chunk, EncodedChunk) else convert.chunk_value(chunk)
 
 
 class _Sending:

@@ -1,0 +1,198 @@
+"""Filling a destination: each lacking chunk from wherever it is nearest, verified, to every place where it belongs."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Protocol
+
+from weighbridge.cache import ChunkCache
+from weighbridge.core.chunks import Buffer, EncodedChunk
+from weighbridge.core.codec import open_chunk, prepare
+from weighbridge.core.digest import Digest, format_digest
+from weighbridge.core.errors import ChunkMismatch, DataLoss, Overloaded, WeighbridgeError
+from weighbridge.core.limits import DIGESTS_PER_MESSAGE
+from weighbridge.core.store import ChunkStore
+from weighbridge.destination import Destination
+from weighbridge.fetch import Manifest
+from weighbridge.places import Place, Places
+from weighbridge.progress import Progress, tell_file
+from weighbridge.wire.retry import Patience
+
+_SHARES_A_LANE = 2
+_SMALLEST_SHARE = 16
+"""Chunks are asked for in shares, so that a lane which is quicker gets more, and not in many: each is a call."""
+
+
+class LocalChunks(Protocol):
+    """A place on this machine that may have chunks. What it gives is verified like any other."""
+
+    def read(self, digest: Digest) -> EncodedChunk | None:
+        """A chunk, unverified; None when it is not there."""
+        ...
+
+
+@dataclass
+class PullCounts:
+    """What came over the wire."""
+
+    bytes_received: int = 0
+    """Encoded payload."""
+    chunks_received: int = 0
+
+
+class Filling:
+    """Brings the lacking chunks of one pull; each comes over the wire once, and is kept in the cache."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        manifest: Manifest,
+        lacking: Places,
+        cache: ChunkCache,
+        patience: Patience,
+        progress: Progress,
+    ) -> None:
+        self.counts = PullCounts()
+        self._cache = cache
+        self._destination = destination
+        self._manifest = manifest
+        self._lacking = lacking
+        self._patience = patience
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._stopped = False
+        self._failures: list[BaseException] = []
+        """What lanes failed with, in the order of time."""
+
+    def take_from(self, local: LocalChunks, threads: int) -> None:
+        """Takes what a place on this machine has and is right; what is not stays lacking.
+
+        ``threads``: how many may read from it at once.
+        """
+        digests = iter(self._lacking.digests())
+
+        def read() -> None:
+            while (digest := next(digests, None)) is not None:
+                self._take(local, digest)
+
+        with ThreadPoolExecutor(threads, thread_name_prefix="weighbridge-local") as readers:
+            for reading in [readers.submit(read) for _ in range(threads)]:
+                reading.result()
+
+    def _take(self, local: LocalChunks, digest: Digest) -> None:
+        chunk = local.read(digest)
+        if chunk is None:
+            return
+        try:
+            places, raw = self._place(chunk)
+        except ChunkMismatch:
+            if local is self._cache:
+                self._cache.forget(digest)
+        else:
+            self._tell(places, raw, 0)
+
+    def bring(self, lanes: Sequence[ChunkStore]) -> None:
+        """Brings everything that is still lacking, on several streams at once.
+
+        Raises:
+            DataLoss: a chunk is not what was pushed; names the file and the chunk.
+            DestinationUnwritable: it cannot be written.
+            WeighbridgeError: the store failed for longer than the patience lasts.
+        """
+        while digests := self._lacking.digests():
+            if len(digests) > _SMALLEST_SHARE:
+                prepare()
+            shares = queue.SimpleQueue[Sequence[Digest]]()
+            size = min(max(-(-len(digests) // (_SHARES_A_LANE * len(lanes))), _SMALLEST_SHARE), DIGESTS_PER_MESSAGE)
+            for start in range(0, len(digests), size):
+                shares.put(digests[start : start + size])
+            self._stopped = False
+            self._failures = []
+            with ThreadPoolExecutor(len(lanes), thread_name_prefix="weighbridge-receive") as receivers:
+                for lane in lanes:
+                    receivers.submit(self._receive, lane, shares)
+            failures = self._failures
+            if failures and all(isinstance(failure, Overloaded) for failure in failures) and len(lanes) > len(failures):
+                lanes = lanes[: len(lanes) - len(failures)]  # the server has fewer places than we wanted
+            elif failures:
+                self._pause_after(failures)
+
+    def _pause_after(self, failures: Sequence[BaseException]) -> None:
+        for failure in failures:
+            # The server names the place of what it found damaged; what was found here is named here.
+            if isinstance(failure, ChunkMismatch | DataLoss) and "path" not in failure.details:
+                raise _loss(failure, self._manifest) from failure
+            if not isinstance(failure, WeighbridgeError) or not failure.retryable:
+                raise failure
+        assert isinstance(failures[0], WeighbridgeError)
+        self._patience.pause_after(failures[0])
+
+    def _receive(self, lane: ChunkStore, shares: queue.SimpleQueue[Sequence[Digest]]) -> None:
+        """Takes share after share until none is left, or another lane failed."""
+        try:
+            while not self._stopped:
+                try:
+                    digests = shares.get_nowait()
+                except queue.Empty:
+                    return
+                with closing(lane.get(digests)) as chunks:
+                    for chunk in chunks:
+                        self._receive_one(chunk)
+                        if self._stopped:
+                            return
+        except BaseException as failure:  # noqa: BLE001 - raised when the other lanes have ended
+            self._failures.append(failure)
+            if not isinstance(failure, Overloaded):  # the others go on
+                self._stopped = True
+
+    def _receive_one(self, chunk: EncodedChunk) -> None:
+        places, raw = self._place(chunk)
+        self._cache.add(chunk)
+        with self._lock:
+            self.counts.chunks_received += 1
+            self.counts.bytes_received += len(chunk.payload)
+            self._patience.renew()
+        self._tell(places, raw, len(chunk.payload))
+
+    def _place(self, chunk: EncodedChunk) -> tuple[Sequence[Place], Buffer]:
+        """Verifies a chunk and writes it wherever it belongs."""
+        places = self._lacking.of(chunk.digest)
+        raw = _verified(chunk, places)
+        for place in places:
+            self._destination.write(place.file, place.offset, raw)
+        with self._lock:
+            self._lacking.remove(chunk.digest)
+        return places, raw
+
+    def _tell(self, places: Sequence[Place], raw: Buffer, moved_bytes: int) -> None:
+        tell_file(self._progress, self._manifest.files[places[0].file].path)
+        self._progress.advance(len(raw) * len(places), moved_bytes)
+
+
+def _verified(chunk: EncodedChunk, places: Sequence[Place]) -> Buffer:
+    """The chunk's raw bytes. Nothing of it is written or counted before this."""
+    raw = open_chunk(chunk)
+    for place in places:
+        if place.raw_bytes != len(raw):  # it would leave a gap, or run over what follows
+            name = format_digest(chunk.digest)
+            what = f"chunk {name} has {len(raw)} bytes; the file's list says {place.raw_bytes}"
+            raise ChunkMismatch(what, details={"digest": name})
+    return raw
+
+
+def _loss(fault: ChunkMismatch | DataLoss, manifest: Manifest) -> DataLoss:
+    """What a wrong chunk means to a reader: the first place that it belongs to."""
+    name = fault.details.get("digest", "")
+    for file in manifest.files:
+        for position, ref in enumerate(file.chunks):
+            if format_digest(ref.digest) == name:
+                return DataLoss(
+                    f"{manifest.ref}: file {file.path!r}, chunk {position}: {fault.message}",
+                    details={"path": file.path, "chunk": str(position), "digest": name},
+                )
+    return DataLoss(f"{manifest.ref}: {fault.message}", details=fault.details)
