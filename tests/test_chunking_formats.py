@@ -286,6 +286,14 @@ def test_headers_in_an_archive_stay_with_the_small_entries_behind_them() -> None
     ]
 
 
+def test_an_entry_that_only_begins_like_an_array_is_an_entry_like_any_other() -> None:
+    """Here by a header that would end behind it; the archive is cut by its entries all the same."""
+    raw = noise(3 << 20, 1)
+    content = torch_of({"archive/data/0": b"\x93NUMPY\1\0\xff\xff" + bytes(100), "archive/data/1": raw})
+    begin = begin_of(content, raw)
+    assert {begin, begin + CHUNK_BYTES, begin + len(raw)} <= starts(content)
+
+
 def test_compressed_entries_are_cut_like_what_lies_between() -> None:
     content = torch_of({"archive/data/0": noise(5 << 20, 1)}, zipfile.ZIP_DEFLATED)
     assert spans_of(content) == list(fixed.spans(len(content)))
