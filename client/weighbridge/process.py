@@ -9,7 +9,7 @@ import os
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from malloc.h
 _ABOVE_ANY_CHUNK = 32 * 1024 * 1024
 _KEPT_BYTES = 64 * 1024 * 1024
-_ARENAS = 2
+_ARENAS = 4
 
 
 def prepare_process() -> None:
@@ -25,7 +25,7 @@ def _keep_heaps() -> None:
     By default it maps each large buffer and unmaps it when it is freed: every page of every chunk then costs a fault
     and is zeroed first, which takes as long as all else that is done with it (measured on streams of 1.4 MB messages:
     1.9 to 1.4 core-seconds for 1.4 GB). And it keeps a heap for each thread, each with room for the largest it has
-    had: two serve all. Elsewhere (musl, macOS) there is nothing to set.
+    had: a few serve all. Elsewhere (musl, macOS) there is nothing to set.
     """
     with contextlib.suppress(OSError, AttributeError):
         libc = ctypes.CDLL("libc.so.6")

@@ -66,9 +66,9 @@ class Contest:
         try:
             if peer.name not in self.failed:
                 with peer:
-                    self.place.settle()
+                    self.place.settle(self.model.stat().st_size)
                     pushed_s = peer.push(self.model)
-                    self.place.settle()
+                    self.place.settle(self.model.stat().st_size)
                     pulled_s = peer.pull(dest)
                 if content_digest(dest / self.model.name) != content_digest(self.model):
                     raise RuntimeError("what came out is not what went in")

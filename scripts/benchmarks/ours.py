@@ -35,7 +35,7 @@ def round_trip(place: Place, folder: Path, model: Path, newer: Path) -> list[Ste
     with serving(folder / "data") as server:
 
         def step(name: str, *arguments: str, cache: Path = cache, expected: Path | None = None) -> None:
-            place.settle()
+            place.settle(model.stat().st_size)
             server.forget_peak()
             ran = run(server, cache, *arguments)
             steps.append(Step(name, ran, server.peak_mib()))

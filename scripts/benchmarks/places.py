@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import tempfile
@@ -9,6 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.apart import apart
+
+_SIZES_TOUCHED = 3
+"""A pull writes the model, its chunks into a cache, and buffers."""
+
+_PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -20,10 +28,23 @@ class Place:
     """``tmpfs`` or ``disk``, with the file system's own name."""
     is_tmpfs: bool
 
-    def settle(self) -> None:
-        """Waits until nothing that was written earlier is still on its way to the disk."""
+    def settle(self, size_bytes: int) -> None:
+        """Has nothing on its way to the disk, and memory at hand for what a model of this size will take.
+
+        A virtual machine gets a page from its host when it first touches it, at a fifth of the speed of memory, and
+        may have to give it back when it is idle: whoever came first would pay for all.
+        """
         if not self.is_tmpfs:
             os.sync()
+        apart(touch, _SIZES_TOUCHED * size_bytes)
+
+
+def touch(size_bytes: int) -> None:
+    """Writes to so much memory and lets it go. For ``apart``."""
+    piece = bytes(_PIECE_BYTES)
+    with mmap.mmap(-1, size_bytes) as memory:
+        while memory.tell() <= size_bytes - _PIECE_BYTES:
+            memory.write(piece)
 
 
 def tmpfs_first(folders: Sequence[Path]) -> Path:

@@ -1,6 +1,7 @@
 """Push and pull through the real command line, beside ``cp`` and beside what a user would pick instead.
 
-Everything reads from a warm page cache, and what was written before is on the disk when a clock starts. Every round
+Everything reads from a warm page cache, what was written before is on the disk when a clock starts, and the machine
+has memory at hand. Every round
 begins with new stores, so that nobody holds the content already; the contenders take turns, and each round another
 one is first. The times are medians over the rounds, and the ratios are ratios of these.
 """

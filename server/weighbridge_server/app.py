@@ -23,6 +23,7 @@ from weighbridge.v1 import (
     versions_pb2,
     versions_pb2_grpc,
 )
+from weighbridge.wire.channel import READ_OPTIONS
 from weighbridge_server.data_directory import DataDirectory
 from weighbridge_server.domain.housekeeping import Housekeeping
 from weighbridge_server.domain.journal import Journal
@@ -148,6 +149,7 @@ class Server:
             options=[
                 # The default lets a second server share a taken port in silence.
                 ("grpc.so_reuseport", 0),
+                *READ_OPTIONS,
                 # Clients ping idle connections every 30 s; the default takes that for an attack.
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),

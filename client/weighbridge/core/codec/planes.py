@@ -47,11 +47,19 @@ class _Bench:
         return room
 
 
-_benches: queue.LifoQueue[_Bench | None] = queue.LifoQueue()
+_benches: queue.LifoQueue[_Bench | None]
 """One a core: this is arithmetic, and a server has more threads than it can feed."""
 
-for _ in range(os.cpu_count() or 1):
-    _benches.put(None)
+
+def _equip() -> None:
+    global _benches
+    _benches = queue.LifoQueue()
+    for _ in range(os.cpu_count() or 1):
+        _benches.put(None)
+
+
+_equip()
+os.register_at_fork(after_in_child=_equip)  # those that other threads held would never come back
 
 
 @contextmanager
