@@ -11,8 +11,10 @@ many. A cache is never a reason to fail: what it cannot write it does not keep, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 import struct
 import tempfile
 import threading
@@ -20,8 +22,10 @@ from pathlib import Path
 
 from weighbridge.core.chunks import Codec, EncodedChunk
 from weighbridge.core.digest import Digest
+from weighbridge.core.limits import CHUNK_BYTES
 
 _HEAD = struct.Struct("<B3xI")
+_LARGEST_BYTES = _HEAD.size + CHUNK_BYTES
 _UNFINISHED = "unfinished-"
 _TRIM_SHARE = 10
 """A tenth of the limit is added between two looks at how much there is, and as much is made room for."""
@@ -42,8 +46,11 @@ class ChunkCache:
         """
         self._folder = folder
         self._limit_bytes = limit_bytes
+        self._kept_bytes = limit_bytes - limit_bytes // _TRIM_SHARE
+        """What a look at how much there is leaves."""
         self._lock = threading.Lock()
-        self._added_bytes = 0
+        self._used_bytes = 0
+        """Read and added here: what a pull uses itself, it does not push out."""
         self._to_trim_bytes = 0
         """Added since the last look at how much there is; the first add looks."""
         self._full = limit_bytes <= 0
@@ -52,14 +59,18 @@ class ChunkCache:
         """A chunk, unverified; None when it is not here."""
         if self._limit_bytes <= 0:
             return None
-        place = self._place(digest)
         try:
-            stored = place.read_bytes()
-            os.utime(place)
+            with open(self._place(digest), "rb", buffering=0, opener=_open_entry) as entry:
+                stored = entry.read(min(os.fstat(entry.fileno()).st_size, _LARGEST_BYTES))
+                with contextlib.suppress(OSError):  # a cache that cannot be written can be read
+                    os.utime(entry.fileno())
             codec, raw_bytes = _HEAD.unpack_from(stored)
-            return EncodedChunk(digest, raw_bytes, Codec(codec), memoryview(stored)[_HEAD.size :])
+            chunk = EncodedChunk(digest, raw_bytes, Codec(codec), memoryview(stored)[_HEAD.size :])
         except (OSError, ValueError, struct.error):
             return None
+        with self._lock:
+            self._used_bytes += len(stored)
+        return chunk
 
     def add(self, chunk: EncodedChunk) -> None:
         """Keeps a chunk that the caller has verified, if there is room for it."""
@@ -87,20 +98,18 @@ class ChunkCache:
                     status = entry.stat(follow_symlinks=False)
                     found.append((status.st_mtime, status.st_size, Path(entry.path)))
         total_bytes = sum(size_bytes for _, size_bytes, _ in found)
-        if total_bytes <= self._limit_bytes:
-            return
         for _, size_bytes, path in sorted(found):
+            if total_bytes <= self._kept_bytes:
+                return
             with contextlib.suppress(OSError):
                 path.unlink()
             total_bytes -= size_bytes
-            if total_bytes <= self._limit_bytes - self._limit_bytes // _TRIM_SHARE:
-                return
 
     def _make_room(self, size_bytes: int) -> None:
         with self._lock:
-            self._added_bytes += size_bytes
+            self._used_bytes += size_bytes
             self._to_trim_bytes -= size_bytes
-            if self._added_bytes > self._limit_bytes:  # more would push out what this very pull added
+            if self._used_bytes > self._kept_bytes:  # more would push out what this very pull uses
                 self._full = True
             elif self._to_trim_bytes < 0:
                 self._to_trim_bytes = self._limit_bytes // _TRIM_SHARE
@@ -111,22 +120,39 @@ class ChunkCache:
 
     def _write(self, chunk: EncodedChunk) -> None:
         place = self._place(chunk.digest)
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        fd, unfinished = tempfile.mkstemp(prefix=_UNFINISHED, dir=place.parent)
+        try:
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+        except FileExistsError:  # something that is no folder
+            place.parent.unlink()
+            place.parent.mkdir(mode=0o700)
+        fd, name = tempfile.mkstemp(prefix=_UNFINISHED, dir=place.parent)
         try:
             parts = (_HEAD.pack(chunk.codec, chunk.raw_bytes), chunk.payload)
-            whole = os.writev(fd, parts) == sum(map(len, parts))
+            if os.writev(fd, parts) != sum(map(len, parts)):
+                raise OSError(errno.ENOSPC, "the disk is full")
+            try:
+                os.rename(name, place)  # noqa: PTH104 - the name is a str
+            except IsADirectoryError:  # nothing that was put there by a cache
+                shutil.rmtree(place)
+                os.rename(name, place)  # noqa: PTH104
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
         finally:
             os.close(fd)
-        if whole:
-            Path(unfinished).rename(place)
-        else:  # the disk is full
-            Path(unfinished).unlink()
-            self._full = True
 
     def _place(self, digest: Digest) -> Path:
         name = digest.hex()
         return self._folder / name[:2] / name[2:]
+
+
+def _open_entry(path: str, flags: int) -> int:
+    """A descriptor of a regular file; OSError for whatever else may be there, which would be waited for."""
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no regular file")
+    return fd
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

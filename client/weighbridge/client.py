@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from weighbridge.cache import ChunkCache
 from weighbridge.core.errors import InternalError, InvalidRequest, UsageError, Violation
@@ -16,16 +16,22 @@ from weighbridge.core.limits import FILES_PER_VERSION, check_limit
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import check_model_name, parse_ref
 from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
+from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
 from weighbridge.selection import Selection
 from weighbridge.source import scan
+from weighbridge.tensors.choice import Choice, Rows, Tensors
+from weighbridge.tensors.frameworks import framework_of
 from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
 from weighbridge.wire import convert
 from weighbridge.wire.connection import RETRY_LIMIT_S, Connection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DEFAULT_SERVER = "127.0.0.1:8420"
 _HOST = re.compile(r"[!-.0-~]+")
@@ -52,6 +58,17 @@ class RecordOptions(TypedDict, total=False):
 class PullOptions(TypedDict, total=False):
     """The keywords of ``Client.pull_with_counts``, for ``Client.pull``."""
 
+    include: Sequence[str]
+    exclude: Sequence[str]
+    progress: Progress | None
+
+
+class LoadOptions(TypedDict, total=False):
+    """The keywords of ``Client.load``, but for the framework."""
+
+    tensors: Tensors
+    rows: Rows
+    device: Any
     include: Sequence[str]
     exclude: Sequence[str]
     progress: Progress | None
@@ -289,6 +306,77 @@ class Client:
         selection = Selection(_patterns("include", include), _patterns("exclude", exclude))
         cache = ChunkCache(cache_dir() / "chunks", cache_limit_bytes())
         return pull_version(self._connection, ref, folder, selection, cache, progress or Silent())
+
+    @overload
+    def load(
+        self, ref: str, *, framework: Literal["numpy"] = "numpy", **options: Unpack[LoadOptions]
+    ) -> dict[str, NDArray[Any]]: ...
+
+    @overload
+    def load(self, ref: str, *, framework: Literal["torch"], **options: Unpack[LoadOptions]) -> dict[str, Any]: ...
+
+    def load(
+        self,
+        ref: str,
+        *,
+        framework: str = "numpy",
+        tensors: Tensors = None,
+        rows: Rows = None,
+        device: Any = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Loads tensors of a version straight into memory; no file is written but the cache of chunks.
+
+        Only the chunks that hold what is wanted are fetched, several at once, those of the cache not at all; each is
+        verified before a byte of it is used. It takes the memory of the tensors, the headers of their files and some
+        20 chunks of 2 MiB.
+
+        Formats, known by a file's first bytes:
+
+        - safetensors: every type of at least a byte.
+        - GGUF: tensors of F32, F16, BF16, F64 and I8 to I64 in that type; of a quantized type as ``uint8``, the bytes
+          of its blocks, which are those of ``gguf.GGUFReader``: the last dimension counts bytes. Of a type that this
+          release does not know, all bytes up to the next tensor in one dimension.
+        - ``.npz`` as ``numpy.savez`` writes it, and ``.npy``, whose one array is named after the file's path without
+          the suffix. Compressed arrays are refused; other entries of an archive are left alone. Nothing is ever
+          unpickled.
+
+        Args:
+            ref: any reference.
+            framework: ``"numpy"``, or ``"torch"``, which has to be installed.
+            tensors: which ones: names and shell patterns (``*`` matches ``.`` and ``/`` too), each of which must match,
+                or a function that is given a name. By default all.
+            rows: of tensors by name, the rows ``(begin, end)`` of the first dimension that are loaded instead of all.
+                Of no rows the bytes are fetched that hold none of these, but for the ends of chunks.
+            device: PyTorch's; each tensor is copied to it once all have come, and does not stay in memory here.
+            include: shell patterns of paths: only files that one of them matches. By default those that are called
+                ``.safetensors``, ``.gguf``, ``.npz`` or ``.npy``; patterns that match none of these have every file
+                that they match looked into.
+            exclude: patterns of files that are left out.
+            progress: is told of chunks that hold headers, as they are found to be needed, then of all others.
+
+        Returns:
+            The tensors by name, in the order of the files' paths and, in each, of the bytes. The shape is that of the
+            file, of GGUF's the slowest dimension first; or ``(end - begin, ...)`` with ``rows``. The dtype is that of
+            the file, for numpy with ``bfloat16`` and the kinds of ``float8`` from ``ml_dtypes``. Arrays of GGUF and
+            safetensors are contiguous; those of npy are as they were saved, ``fortran_order`` included. Each is
+            writable, has memory of its own, and is the caller's.
+
+        Raises:
+            DataLoss: bytes are not what was pushed; names the file and the chunk.
+            UsageError: there is no file that can be loaded, or no such tensor or row; a file breaks its format or
+                holds what cannot be loaded (names it); two files have tensors of one name; ``ml_dtypes`` or PyTorch
+                is needed and not installed. No tensor has been fetched then.
+            InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
+        """
+        parse_ref(ref)
+        choice = Choice(tensors, rows)
+        selection = Selection(_patterns("include", include), _patterns("exclude", exclude))
+        cache = ChunkCache(cache_dir() / "chunks", cache_limit_bytes())
+        chosen = framework_of(framework, device)
+        return load_tensors(self._connection, ref, selection, choice, chosen, cache, progress or Silent())
 
     def verify(self, folder: PathLike) -> Verified:
         """Whether a folder still holds what was pulled into it; ``problems`` lists what does not.

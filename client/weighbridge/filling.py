@@ -17,7 +17,6 @@ from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import ChunkMismatch, DataLoss, Overloaded, WeighbridgeError
 from weighbridge.core.limits import DIGESTS_PER_MESSAGE
 from weighbridge.core.store import ChunkStore
-from weighbridge.destination import Destination
 from weighbridge.fetch import Manifest
 from weighbridge.places import Place, Places
 from weighbridge.progress import Progress, tell_file
@@ -36,6 +35,14 @@ class LocalChunks(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Where chunks go once they are verified: files, memory."""
+
+    def write(self, index: int, offset: int, raw: Buffer) -> None:
+        """Takes a chunk, whole, for this offset in file number ``index``; from several threads at once."""
+        ...
+
+
 @dataclass
 class PullCounts:
     """What came over the wire."""
@@ -46,11 +53,11 @@ class PullCounts:
 
 
 class Filling:
-    """Brings the lacking chunks of one pull; each comes over the wire once, and is kept in the cache."""
+    """Brings the lacking chunks of one pull or load; each comes over the wire once, and is kept in the cache."""
 
     def __init__(
         self,
-        destination: Destination,
+        destination: Sink,
         manifest: Manifest,
         lacking: Places,
         cache: ChunkCache,

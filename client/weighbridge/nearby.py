@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Container, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from weighbridge.core.chunks import Codec, EncodedChunk
 from weighbridge.core.digest import Digest, chunk_digest
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import FileManifest
+from weighbridge.places import Place, Places
 from weighbridge.receipt import load_receipt
 
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -18,7 +19,7 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 def is_in_place(folder: Path, file: FileManifest) -> bool:
     """Whether a file of a folder is this one, byte for byte; it is read as far as it agrees."""
-    fd = _open(folder / file.path)
+    fd = None if _is_beyond_a_link(folder, file.path) else _open(folder / file.path)
     if fd is None:
         return False
     try:
@@ -47,23 +48,27 @@ class NearbyChunks:
     def __init__(self, folder: Path, files: Sequence[FileManifest], wanted: Container[Digest]) -> None:
         """``files``: those of the version. ``wanted``: the chunks that are looked for."""
         self._folder = folder
-        self._places: dict[Digest, tuple[str, int, int]] = {}
+        self._files: list[str] = []
+        self._places = Places()
         self._path = ""
         self._fd: int | None = None
         receipt = load_receipt(folder)
         for file in (*(receipt.files if receipt else ()), *files):
-            offset = 0
+            if not (folder / file.path).is_file():
+                continue
+            number, offset = len(self._files), 0
+            self._files.append(file.path)
             for chunk in file.chunks:
-                if chunk.digest in wanted:
-                    self._places.setdefault(chunk.digest, (file.path, offset, chunk.raw_bytes))
+                if chunk.digest in wanted and chunk.digest not in self._places:
+                    self._places.add(chunk.digest, Place(number, offset, chunk.raw_bytes))
                 offset += chunk.raw_bytes
 
     def read(self, digest: Digest) -> EncodedChunk | None:
         """A chunk, unverified; None when it cannot be here."""
-        place = self._places.get(digest)
-        if place is None:
+        if digest not in self._places:
             return None
-        path, offset, size = place
+        number, offset, size = self._places.of(digest)[0]
+        path = self._files[number]
         if path != self._path:
             self.close()
             self._path, self._fd = path, _open(self._folder / path)
@@ -78,6 +83,11 @@ class NearbyChunks:
         if self._fd is not None:
             os.close(self._fd)
         self._path, self._fd = "", None
+
+
+def _is_beyond_a_link(folder: Path, path: str) -> bool:
+    """Whether a link leads out of the folder on the way to a file of it: then the folder does not have the file."""
+    return any((folder / parent).is_symlink() for parent in PurePosixPath(path).parents if parent.name)
 
 
 def _open(path: Path) -> int | None:

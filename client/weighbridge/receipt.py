@@ -67,8 +67,13 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
         ],
     }
     with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as unfinished:
-        json.dump(document, unfinished)
-    os.replace(unfinished.name, place)  # noqa: PTH105 - the name is a str
+        try:
+            json.dump(document, unfinished)
+            unfinished.flush()
+            os.replace(unfinished.name, place)  # noqa: PTH105 - the name is a str
+        except OSError:
+            Path(unfinished.name).unlink(missing_ok=True)
+            raise
 
 
 def load_receipt(folder: Path) -> Receipt | None:

@@ -1,4 +1,4 @@
-"""Which files of a version are pulled: by patterns of their paths."""
+"""Which files of a version are pulled or loaded: by patterns of their paths."""
 
 from __future__ import annotations
 
@@ -30,11 +30,15 @@ class Selection:
         """
         chosen = [file for file in files if self._takes(file.path)]
         if files and not chosen:
-            named = ", ".join(repr(file.path) for file in files[:_MOST_NAMED])
-            more = f" and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else ""
-            raise UsageError(f"no file of {ref} is selected by the patterns; it has {named}{more}")
+            raise UsageError(f"no file of {ref} is selected by the patterns; it has {named(files)}")
         return chosen
 
     def _takes(self, path: str) -> bool:
         included = not self.include or any(fnmatchcase(path, pattern) for pattern in self.include)
         return included and not any(fnmatchcase(path, pattern) for pattern in self.exclude)
+
+
+def named(files: Sequence[FileManifest]) -> str:
+    """The first few paths, and how many more there are."""
+    paths = ", ".join(repr(file.path) for file in files[:_MOST_NAMED])
+    return f"{paths} and {len(files) - _MOST_NAMED} more" if len(files) > _MOST_NAMED else paths

@@ -10,6 +10,10 @@ client.pull(7)  # refused: arg-type
 client.push("a.b.c", 3)  # refused: arg-type
 client.push("a.b.c", "x", metrics={"auc": "high"})  # refused: dict-item
 client.push("a.b.c", "x", param={"lr": 1})  # refused: call-arg
+client.load("a.b.c", framework="jax")  # refused: call-overload
+client.load("a.b.c", tensor=["layers.3.*"])  # refused: call-overload
+client.load("a.b.c", rows={"embedding": 1024})  # refused: dict-item
+client.load("a.b.c")["embedding"].shap  # refused: attr-defined
 client.promote("a.b.c:1")  # refused: attr-defined
 number: int = client.resolve("a.b.c").ref  # refused: assignment
 client.version("a.b.c").record.description  # refused: union-attr

@@ -43,6 +43,13 @@ def serve(client: wb.Client) -> tuple[Path, bool]:
     return path, verified.ok
 
 
+def infer(client: wb.Client) -> tuple[int, ...]:
+    arrays = client.load("fraud.tabular.transformer", tensors=["layers.3.*"], rows={"embedding": (0, 1024)})
+    moved = client.load("a.b.c", framework="torch", device="cuda", tensors=lambda name: name.endswith("bias"))
+    print(sorted(moved), client.load("a.b.c", include=["*.gguf"], exclude=[], progress=Meter()))
+    return arrays["embedding"].shape
+
+
 def look(client: wb.Client) -> Iterator[str]:
     models: Iterator[wb.Model] = client.models()
     for model in models:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import grpc
@@ -21,6 +22,8 @@ from weighbridge_server.services.actor import actor_of
 from weighbridge_server.services.handlers import Serialized
 
 _READ_PIECE_BYTES = 1024 * 1024
+_FRAMED_AT_ONCE = 4
+"""Streams that read a chunk and copy it into its frame: for that moment they hold it twice."""
 
 
 class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
@@ -29,6 +32,7 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
     def __init__(self, uploads: Uploads, reading: Reading) -> None:
         self._uploads = uploads
         self._reading = reading
+        self._framing = threading.Semaphore(_FRAMED_AT_ONCE)
 
     def FindMissingChunks(
         self, request: transfer_pb2.FindMissingChunksRequest, context: grpc.ServicerContext
@@ -65,8 +69,14 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
     def DownloadChunks(  # type: ignore[override]
         self, request: transfer_pb2.DownloadChunksRequest, context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.DownloadChunksResponse | Serialized]:
-        # Nothing here keeps a chunk once it is a frame: a stream whose client is slow holds it once.
-        return map(Serialized, map(download_frame, self._reading.chunks(request.ref, request.digests)))
+        chunks = self._reading.chunks(request.ref, request.digests)
+        # No variable here holds a frame on its way: a stream whose client is slow holds it once.
+        return iter(lambda: self._next_frame(chunks), None)
+
+    def _next_frame(self, chunks: Iterator[EncodedChunk]) -> Serialized | None:
+        with self._framing:
+            chunk = next(chunks, None)
+            return None if chunk is None else Serialized(download_frame(chunk))
 
     def ReadFile(
         self, request: transfer_pb2.ReadFileRequest, context: grpc.ServicerContext

@@ -33,7 +33,7 @@ _u64 = struct.Struct("<Q")
 
 
 def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
-    """The tensors of a GGUF file, as they lie in it.
+    """The tensors of a GGUF file, as they lie in it; each has bytes. Their shapes have the fastest dimension first.
 
     Raises:
         NotThisFormat: it is none.
@@ -49,15 +49,15 @@ def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
     alignment = _read_metadata(header, metadata_count)
     table = [_read_tensor(header) for _ in range(tensor_count)]
     data = -(-header.at // alignment) * alignment
-    table.sort(key=lambda entry: entry[1])
-    bounds = [offset for _, offset, _ in table] + [size_bytes - data]
+    table.sort(key=lambda entry: entry.offset)
+    bounds = [entry.offset for entry in table] + [size_bytes - data]
     if bounds[0] != 0:
         raise NotThisFormat("the first tensor is not at the start")
     found = []
-    for (name, offset, dtype), end in zip(table, bounds[1:], strict=True):
-        if offset % alignment or end <= offset:
+    for entry, end in zip(table, bounds[1:], strict=True):
+        if entry.offset % alignment or end <= entry.offset:
             raise NotThisFormat("a tensor is not aligned, or has no bytes of its own")
-        found.append(Tensor(name, data + offset, end - offset, dtype))
+        found.append(entry._replace(offset=data + entry.offset, size=end - entry.offset))
     return in_order(found, size_bytes)
 
 
@@ -91,15 +91,15 @@ def _skip_value(header: _Cursor, kind: int) -> None:
         raise NotThisFormat("the metadata has a value of an unknown kind")
 
 
-def _read_tensor(header: _Cursor) -> tuple[bytes, int, str | None]:
-    """Name, offset and kind of elements."""
+def _read_tensor(header: _Cursor) -> Tensor:
+    """A row of the table: the offset counts from the data, how long the tensor is cannot be told yet."""
     name = header.string()
     dimensions = header.u32()
     if dimensions > _DIMENSIONS_MOST:
         raise NotThisFormat("a tensor has too many dimensions")
-    header.skip(8 * dimensions)
+    shape = tuple(header.u64() for _ in range(dimensions))
     kind = header.u32()
-    return name, header.u64(), _DTYPES.get(kind)
+    return Tensor(name, header.u64(), 0, _DTYPES.get(kind), kind, shape)
 
 
 class _Cursor:

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator
 
 from weighbridge.core.chunking.random_access import RandomAccess, read_exactly
-from weighbridge.core.chunking.tensors import NotThisFormat, Tensor, in_order
+from weighbridge.core.chunking.tensors import NotThisFormat, Tensor, checked
 
 MAGIC = b"{"
 """At byte 8. What comes before is the header's length."""
@@ -44,7 +44,16 @@ _DTYPES = {
 
 
 def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
-    """The tensors of a safetensors file, as they lie in it.
+    """The tensors of a safetensors file that have bytes, as they lie in it.
+
+    Raises:
+        NotThisFormat: it is none.
+    """
+    return [tensor for tensor in table(source, size_bytes) if tensor.size]
+
+
+def table(source: RandomAccess, size_bytes: int) -> list[Tensor]:
+    """All tensors of a safetensors file, those without bytes too, in the order of their offsets.
 
     Raises:
         NotThisFormat: it is none.
@@ -56,7 +65,7 @@ def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
         text = read_exactly(source, 8, length).decode()
     except UnicodeDecodeError as fault:
         raise NotThisFormat("the header is not UTF-8") from fault
-    found = in_order(_read_header(_Cursor(text), 8 + length), size_bytes)
+    found = checked(_read_header(_Cursor(text), 8 + length), size_bytes)
     # None overlaps and none lies outside: together as long as the data, they leave no hole.
     if 8 + length + sum(tensor.size for tensor in found) != size_bytes:
         raise NotThisFormat("there is a hole, or something behind the tensors")
@@ -81,6 +90,7 @@ def _read_header(header: _Cursor, data: int) -> Iterator[Tensor]:
 def _read_tensor(header: _Cursor, name: str, data: int) -> Tensor:
     seen: list[str] = []
     dtype = ""
+    shape: list[int] = []
     offsets: list[int] = []
     for key in header.members():
         if key in seen:
@@ -90,14 +100,15 @@ def _read_tensor(header: _Cursor, name: str, data: int) -> Tensor:
             case "dtype":
                 dtype = header.string()
             case "shape":
-                header.integers()
+                shape = header.integers()
             case "data_offsets":
                 offsets = header.integers()
             case _:
                 raise NotThisFormat("a tensor has an unknown member")
     if len(seen) != 3 or len(offsets) != 2 or offsets[0] > offsets[1]:
         raise NotThisFormat("a tensor lacks a member, or its offsets")
-    return Tensor(name.encode(), data + offsets[0], offsets[1] - offsets[0], _DTYPES.get(dtype))
+    begin, end = offsets
+    return Tensor(name.encode(), data + begin, end - begin, _DTYPES.get(dtype), dtype, tuple(shape))
 
 
 _SPACE = r"[ \t\n\r]*+"

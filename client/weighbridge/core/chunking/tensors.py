@@ -1,4 +1,4 @@
-"""What a format tells the chunker: which stretches of the file are tensors."""
+"""What a format tells whoever cuts or loads a file: which stretches of it are tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ keeps a file of very many tiny ones from becoming as many tiny chunks."""
 
 
 class NotThisFormat(ValueError):
-    """The file only looked like the format, or breaks a rule of it: it gets fixed cuts."""
+    """The file only looked like the format, or breaks a rule of it: it gets fixed cuts, and cannot be loaded."""
 
 
 class Tensor(NamedTuple):
@@ -23,12 +23,22 @@ class Tensor(NamedTuple):
     size: int
     dtype: str | None = None
     """See ``Span``."""
+    kind: str | int = ""
+    """The elements' type as the file states it: what ``dtype`` cannot tell apart, whoever loads them has to."""
+    shape: tuple[int, ...] = ()
+    """The dimensions as the file states them, unchecked."""
 
 
 def in_order(tensors: Iterable[Tensor], size_bytes: int) -> list[Tensor]:
-    """The tensors that have bytes, as they lie in a file of ``size_bytes``.
+    """The tensors that have bytes, as they lie in a file of ``size_bytes``; checked as by ``checked``."""
+    return [tensor for tensor in checked(tensors, size_bytes) if tensor.size]
 
-    The cuts rely on what is checked here, whatever a format's reader overlooked.
+
+def checked(tensors: Iterable[Tensor], size_bytes: int) -> list[Tensor]:
+    """All tensors, those without bytes too, in the order of their offsets in a file of ``size_bytes``.
+
+    Cuts and loads rely on what is checked here, whatever a format's reader overlooked. One without bytes may say
+    that it lies anywhere.
 
     Raises:
         NotThisFormat: two have one name, two overlap, there are too many, or one lies outside the file.
@@ -41,11 +51,12 @@ def in_order(tensors: Iterable[Tensor], size_bytes: int) -> list[Tensor]:
         names.add(tensor.name)
         if len(names) > TENSORS_MOST:
             raise NotThisFormat("there are too many tensors")
-        if tensor.size:
-            found.append(tensor)
+        found.append(tensor)
     found.sort(key=lambda tensor: tensor.offset)
     position = 0
     for tensor in found:
+        if not tensor.size:
+            continue
         if tensor.offset < position or tensor.size < 0:
             raise NotThisFormat("two tensors overlap")
         position = tensor.offset + tensor.size

@@ -10,7 +10,7 @@ front of the entries say the same, and where no two entries share a byte.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from weighbridge.core.chunking import npy
@@ -28,6 +28,9 @@ _U16_MOST = 0xFFFF
 _U32_MOST = 0xFFFFFFFF
 
 _LOCAL = struct.Struct("<4s5HIIIHH")
+HEADER_BYTES = _LOCAL.size
+"""Of a header in front of an entry; its name and an extra field, of any length, come behind it."""
+
 _DIRECTORY_ENTRY = struct.Struct("<4s6HIIIHHHHHII")
 _END = struct.Struct("<4s4HIIH")
 _LOCATOR_64 = struct.Struct("<4sIQI")
@@ -35,7 +38,9 @@ _END_64 = struct.Struct("<4sQHHIIQQQQ")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """An entry as the directory has it."""
+
     name: bytes
     header: int
     """Where its header begins; its bytes come behind that."""
@@ -45,8 +50,29 @@ class _Entry:
     """Neither compressed nor encrypted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What is in an archive."""
+
+    entries: list[Entry]
+    """In the order of their headers."""
+    begin: int
+    """Where it begins; every entry lies before it."""
+
+
 def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
     """The stored entries as they lie in the file; of one that is a ``.npy`` file, its elements.
+
+    Raises:
+        NotThisFormat: it is no archive, or not one of this kind.
+    """
+    directory = read_directory(source, size_bytes)
+    located = locate(source, directory.entries, directory.begin)
+    return in_order((_as_tensor(source, entry, begin) for entry, begin in located), size_bytes)
+
+
+def read_directory(source: RandomAccess, size_bytes: int) -> Directory:
+    """The directory of an archive, before the headers in front of the entries are compared with it.
 
     Raises:
         NotThisFormat: it is no archive, or not one of this kind.
@@ -54,9 +80,36 @@ def tensors(source: RandomAccess, size_bytes: int) -> list[Tensor]:
     count, begin, end = _find_directory(source, size_bytes)
     if count > TENSORS_MOST or end - begin > DIRECTORY_BYTES_MOST:
         raise NotThisFormat("the directory is too long")
-    directory = read_exactly(source, begin, end - begin)
-    entries = sorted(_read_directory(directory, count), key=lambda entry: entry.header)
-    return in_order(_locate(source, entries, begin), size_bytes)
+    entries = _read_entries(read_exactly(source, begin, end - begin), count)
+    return Directory(sorted(entries, key=lambda entry: entry.header), begin)
+
+
+def locate(source: RandomAccess, entries: Iterable[Entry], directory: int) -> Iterator[tuple[Entry, int]]:
+    """Where the bytes of entries begin, once the headers in front of them agree.
+
+    Args:
+        source: the archive.
+        entries: some of its entries, in the order of their headers.
+        directory: where the directory begins.
+
+    Raises:
+        NotThisFormat: they do not agree, two entries overlap, or one reaches into the directory.
+    """
+    free = 0
+    for entry in entries:
+        if entry.header < free or entry.header + HEADER_BYTES > directory:
+            raise NotThisFormat("two entries overlap, or one lies in the directory")
+        head = read_exactly(source, entry.header, HEADER_BYTES)
+        magic, *_, name_length, extra_length = _LOCAL.unpack(head)
+        if magic != MAGIC or name_length != len(entry.name):
+            raise NotThisFormat("an entry is not where the directory says")
+        if read_exactly(source, entry.header + HEADER_BYTES, name_length) != entry.name:
+            raise NotThisFormat("an entry has two names")
+        begin = entry.header + HEADER_BYTES + name_length + extra_length
+        free = begin + entry.size
+        if free > directory:
+            raise NotThisFormat("an entry reaches into the directory")
+        yield entry, begin
 
 
 def _find_directory(source: RandomAccess, size_bytes: int) -> tuple[int, int, int]:
@@ -89,7 +142,7 @@ def _find_directory(source: RandomAccess, size_bytes: int) -> tuple[int, int, in
     return count, begin, end
 
 
-def _read_directory(directory: bytes, count: int) -> Iterator[_Entry]:
+def _read_entries(directory: bytes, count: int) -> Iterator[Entry]:
     at = 0
     for _ in range(count):
         if at + _DIRECTORY_ENTRY.size > len(directory):
@@ -116,7 +169,7 @@ def _read_directory(directory: bytes, count: int) -> Iterator[_Entry]:
         stored = method == _STORED and not flags & _ENCRYPTED
         if disk or (stored and size != stored_size):
             raise NotThisFormat("an entry is elsewhere, or has two sizes")
-        yield _Entry(name, header, stored_size, stored)
+        yield Entry(name, header, stored_size, stored)
     if at != len(directory):
         raise NotThisFormat("the directory goes on behind its last entry")
 
@@ -133,26 +186,7 @@ def _large_values(extra: bytes) -> tuple[int, ...]:
     return ()
 
 
-def _locate(source: RandomAccess, entries: list[_Entry], directory: int) -> Iterator[Tensor]:
-    """The entries' bytes, where the headers in front of them agree; ``entries`` in the order of those."""
-    free = 0
-    for entry in entries:
-        if entry.header < free or entry.header + _LOCAL.size > directory:
-            raise NotThisFormat("two entries overlap, or one lies in the directory")
-        head = read_exactly(source, entry.header, _LOCAL.size)
-        magic, *_, name_length, extra_length = _LOCAL.unpack(head)
-        if magic != MAGIC or name_length != len(entry.name):
-            raise NotThisFormat("an entry is not where the directory says")
-        if read_exactly(source, entry.header + _LOCAL.size, name_length) != entry.name:
-            raise NotThisFormat("an entry has two names")
-        begin = entry.header + _LOCAL.size + name_length + extra_length
-        free = begin + entry.size
-        if free > directory:
-            raise NotThisFormat("an entry reaches into the directory")
-        yield _as_tensor(source, entry, begin)
-
-
-def _as_tensor(source: RandomAccess, entry: _Entry, begin: int) -> Tensor:
+def _as_tensor(source: RandomAccess, entry: Entry, begin: int) -> Tensor:
     if not entry.stored:
         return Tensor(entry.name, begin, 0)  # cut with what lies between the others; the name still counts
     try:
