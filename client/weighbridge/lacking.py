@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from types import TracebackType
 
 from weighbridge.buffers import Buffers
@@ -15,12 +17,20 @@ from weighbridge.core.digest import Digest, chunk_digest
 from weighbridge.progress import Progress, tell_file
 from weighbridge.source import Source, SourceReader
 
-_WINDOW_BYTES = 32 * 1024 * 1024
+_WINDOW_KEPT_BYTES = 32 * 1024 * 1024
+_WINDOW_BYTES = 512 * 1024 * 1024
 _WINDOW_CHUNKS = 4096
-"""What is read and hashed before the store is asked for all of it at once: by its size, or its number of chunks."""
+"""What is read and hashed before the store is asked for all of it at once: by what of it is kept in memory, by its
+size, or by its number of chunks."""
 
 _AHEAD = 12
 """Chunks that wait to be sent: enough that senders seldom wait for the store to be asked."""
+
+
+_HASHERS = 2
+_HASHED_TOGETHER = 8
+"""Threads that read and hash, and the chunks of a file that they get at once: what a store knows already is pushed as
+fast as it is hashed."""
 
 
 @dataclass
@@ -93,6 +103,9 @@ class LackingChunks:
         self._missing = missing
         self._buffers = buffers
         self._progress = progress
+        self._keep = True
+        """Whether what is hashed stays in memory until the store is asked. What follows chunks that it knows it most
+        likely knows too: that is hashed as it comes, in memory that stays hot, and read again where it was not so."""
         self._waiting: list[Lacking] = []
         self._ended = False
         self._failure: BaseException | None = None
@@ -157,9 +170,12 @@ class LackingChunks:
 
     def _lacking(self) -> Iterator[Lacking]:
         # The store is asked for one window while the next is read.
-        with ThreadPoolExecutor(1, thread_name_prefix="weighbridge-ask") as asker:
+        with (
+            ThreadPoolExecutor(_HASHERS, thread_name_prefix="weighbridge-hash") as hashers,
+            ThreadPoolExecutor(1, thread_name_prefix="weighbridge-ask") as asker,
+        ):
             asked: tuple[list[_Piece], Future[set[Digest]]] | None = None
-            for window in _windows(self._pieces()):
+            for window in _windows(self._pieces(hashers)):
                 answer = asker.submit(self._missing, [piece.ref.digest for piece in window])
                 if asked is not None:
                     yield from self._chosen(*asked)
@@ -167,23 +183,37 @@ class LackingChunks:
             if asked is not None:
                 yield from self._chosen(*asked)
 
-    def _pieces(self) -> Iterator[_Piece]:
+    def _pieces(self, hashers: ThreadPoolExecutor) -> Iterator[_Piece]:
         """Every chunk of every file; those that no earlier try has hashed are read and written down."""
         for file in self._files:
             tell_file(self._progress, file.source.path)
             with SourceReader(file.source) as reader:
-                for number, span in enumerate(cut(reader, file.source.size_bytes)):
-                    raw = None
-                    if number == len(file.chunks):
-                        raw = self._buffers.take(span.size)
-                        reader.read_into(raw, span.offset)
-                        file.add(ChunkRef(chunk_digest(raw), span.size))
-                    yield _Piece(file, number, span, raw)
+                spans = enumerate(cut(reader, file.source.size_bytes))
+                while batch := list(islice(spans, _HASHED_TOGETHER)):
+                    known = [(number, span) for number, span in batch if number < len(file.chunks)]
+                    yield from (_Piece(file, number, span, None) for number, span in known)
+                    fresh = batch[len(known) :]
+                    hashing = hashers.map if len(fresh) > 1 else map
+                    for (number, span), (raw, ref) in zip(
+                        fresh, hashing(partial(self._hash, reader), (span for _, span in fresh)), strict=True
+                    ):
+                        file.add(ref)
+                        yield _Piece(file, number, span, raw)
                 reader.check_unchanged()
+
+    def _hash(self, reader: SourceReader, span: Span) -> tuple[memoryview | None, ChunkRef]:
+        raw = self._buffers.take(span.size)
+        reader.read_into(raw, span.offset)
+        ref = ChunkRef(chunk_digest(raw), span.size)
+        if self._keep:
+            return raw, ref
+        self._buffers.give_back(raw)
+        return None, ref
 
     def _chosen(self, window: Sequence[_Piece], answer: Future[set[Digest]]) -> Iterator[Lacking]:
         """The chunks of a window that are missing, each once."""
         missing = answer.result()
+        self._keep = bool(missing)
         for piece in window:
             if piece.ref.digest in missing:
                 missing.discard(piece.ref.digest)
@@ -203,12 +233,13 @@ class LackingChunks:
 
 def _windows(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
     window: list[_Piece] = []
-    size_bytes = 0
+    size_bytes = kept_bytes = 0
     for piece in pieces:
         window.append(piece)
         size_bytes += piece.ref.raw_bytes
-        if size_bytes >= _WINDOW_BYTES or len(window) >= _WINDOW_CHUNKS:
+        kept_bytes += piece.ref.raw_bytes if piece.raw is not None else 0
+        if kept_bytes >= _WINDOW_KEPT_BYTES or size_bytes >= _WINDOW_BYTES or len(window) >= _WINDOW_CHUNKS:
             yield window
-            window, size_bytes = [], 0
+            window, size_bytes, kept_bytes = [], 0, 0
     if window:
         yield window

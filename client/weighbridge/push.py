@@ -105,10 +105,10 @@ class FileUpload:
 
     def _send(self, lane: ChunkStore, lacking: LackingChunks, patience: Patience, beyond: int) -> None:
         try:
-            prepare()
             first = lacking.take(beyond)
             if first is None:
                 return  # no stream is opened that would carry nothing while the files are hashed
+            prepare()
             for ack in lane.put(self._encoded(chain((first,), iter(lacking.take, None)))):
                 # A store that takes the same chunks again and again does not move.
                 with self._lock:
