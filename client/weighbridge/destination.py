@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from types import TracebackType
 
@@ -52,6 +52,7 @@ class Destination:
         self._partial: Path | None = None
         self._lock_fd = -1
         self._files: list[FileManifest] = []
+        self._expected: list[int] = []
         self._begun: set[int] = set()
         self._placed: list[Path] = []
         self._writing = threading.Lock()
@@ -74,15 +75,19 @@ class Destination:
         else:
             self._clean()
 
-    def expect(self, files: Sequence[FileManifest]) -> set[int]:
+    def expect(self, files: Sequence[FileManifest], in_place: Set[int] = frozenset()) -> set[int]:
         """Makes room for these files; returns the numbers of those that an earlier pull began.
+
+        ``in_place``: the numbers of files that are where they belong already, and stay as they are.
 
         Refuses here, before anything comes over the wire, files that ``publish`` could not put in their places.
         """
         self._files = list(files)
-        for file in self._files:
-            _check_place(self.folder, file.path)
-        for index, file in enumerate(self._files):
+        self._expected = [index for index in range(len(files)) if index not in in_place]
+        for index in self._expected:
+            _check_place(self.folder, files[index].path)
+        for index in self._expected:
+            file = files[index]
             try:
                 try:
                     fd = self._open(index, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
@@ -120,7 +125,8 @@ class Destination:
 
     def settle(self) -> None:
         """Makes every unfinished file survive a power cut. Call it when every byte was verified."""
-        for index, file in enumerate(self._files):
+        for index in self._expected:
+            file = self._files[index]
             try:
                 with os.fdopen(self._open(index, os.O_RDONLY), "rb") as unfinished:
                     os.fsync(unfinished.fileno())
@@ -131,8 +137,9 @@ class Destination:
 
     def publish(self) -> None:
         """Puts every file in its place by an atomic rename. Call it after ``settle``."""
-        last_of_folder = {file.path.rpartition("/")[0]: index for index, file in enumerate(self._files)}
-        for index, file in enumerate(self._files):
+        last_of_folder = {self._files[index].path.rpartition("/")[0]: index for index in self._expected}
+        for index in self._expected:
+            file = self._files[index]
             try:
                 with _parent(self.folder, file.path) as (parent, name):
                     os.rename(self._unfinished(index), name, dst_dir_fd=parent)

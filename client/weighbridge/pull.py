@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -63,8 +63,8 @@ def pull_version(
     progress.begin(len(chosen), sum(file.size_bytes for file in chosen))
     # A folder for unfinished files is found again by what it will hold.
     with Destination(folder, manifest_digest(chosen)) as destination:
-        manifest = replace(whole, files=_not_in_place(folder, chosen, progress))
-        lacking = _lacking(destination, manifest, progress)
+        manifest = replace(whole, files=chosen)
+        lacking = _lacking(destination, manifest, _in_place(folder, chosen, progress), progress)
         filling = Filling(destination, manifest, lacking, cache, patience, progress)
         _take_what_is_here(filling, folder, manifest, lacking, cache)
         filling.bring([RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)])
@@ -87,21 +87,23 @@ def pull_version(
     )
 
 
-def _not_in_place(folder: Path, files: Sequence[FileManifest], progress: Progress) -> list[FileManifest]:
-    """The files that the folder does not hold yet; those that it does are left as they are."""
+def _in_place(folder: Path, files: Sequence[FileManifest], progress: Progress) -> set[int]:
+    """The numbers of the files that the folder holds already."""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="weighbridge-local") as readers:
-        in_place = list(readers.map(lambda file: is_in_place(folder, file), files))
-    for file, there in zip(files, in_place, strict=True):
-        if there:
-            progress.advance(file.size_bytes, 0)
-    return [file for file, there in zip(files, in_place, strict=True) if not there]
+        found = list(readers.map(lambda file: is_in_place(folder, file), files))
+    in_place = {index for index, there in enumerate(found) if there}
+    for index in in_place:
+        progress.advance(files[index].size_bytes, 0)
+    return in_place
 
 
-def _lacking(destination: Destination, manifest: Manifest, progress: Progress) -> Places:
+def _lacking(destination: Destination, manifest: Manifest, in_place: Set[int], progress: Progress) -> Places:
     """What the files need: all but what an earlier pull left unfinished and is right when hashed again."""
-    begun = destination.expect(manifest.files)
+    begun = destination.expect(manifest.files, in_place)
     places = Places()
     for index, file in enumerate(manifest.files):
+        if index in in_place:
+            continue
         if index in begun:
             tell_file(progress, file.path)
         offset = 0
