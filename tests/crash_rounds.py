@@ -155,8 +155,9 @@ class CrashRounds:
                     open_chunk(chunk)
                     self.tally.chunks_checked += 1
                 store.close()
-                *_, (self.tally.events, _, done) = Journal(catalog).verify()
-                assert done
+                *_, proven = Journal(catalog).verify()
+                assert proven.done
+                self.tally.events = proven.revision
             finally:
                 catalog.close()
                 postgres.stop()

@@ -271,6 +271,12 @@ class HostileServer(
         """A model of that name."""
         return models_pb2.Model(name=request.name)
 
+    def UpdateModel(self, request: Any, context: Any) -> Any:
+        """A model of that name."""
+        return models_pb2.Model(name=request.name)
+
+    DeleteModel = RestoreModel = UpdateModel
+
     def ReadFile(self, request: Any, context: Any) -> Any:
         """No bytes: nothing in the SDK calls it."""
         yield from ()

@@ -229,9 +229,10 @@ def test_eight_that_never_read_their_downloads_leave_the_ninth_alone(
         chunk = (tmp_path / "weights.bin").read_bytes()[: 2 * MIB]
         before = peak_bytes(impatient)
         request = transfer_pb2.DownloadChunksRequest(ref=model, digests=[chunk_digest(chunk)] * 16_384)
-        unread: list[Any] = [connections().transfer.DownloadChunks(request) for _ in range(8)]
-        for call in unread:
-            assert next(call).chunk.payload == chunk  # it runs; no more is asked for
+        unread: list[Any] = []
+        for _ in range(8):
+            unread.append(connections().transfer.DownloadChunks(request))
+            assert next(unread[-1]).chunk.payload == chunk  # it runs; no more is asked for
         out = client.pull(model, tmp_path / "out")
         assert (out / "weights.bin").read_bytes() == (tmp_path / "weights.bin").read_bytes()
         assert raw.serving()

@@ -22,7 +22,7 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.errors import InvalidRequest, StartupFailed, StorageFailed, UploadNotFound
 from weighbridge.core.manifest import file_manifest
 from weighbridge_server.domain.models import Models
-from weighbridge_server.domain.ports import Change
+from weighbridge_server.domain.ports import Change, EventFilter
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.catalog import Catalog
 
@@ -231,7 +231,7 @@ def test_times_are_read_back_in_utc_whatever_the_database_s_own_zone_is(empty_da
         with open_storage(empty_database, tmp_path / "packs") as storage:
             one = chunk("times")
             version = storage.push({"a.bin": [one]})
-            events, _ = storage.journal.list("", 0, "")
+            events, _ = storage.journal.list(0, "")
             upload_id = storage.begin()
             renewed = storage.uploads.renew("ada", upload_id)
             times = [version.created_time, events[0].time, renewed.lease_expires_time, renewed.hard_expires_time]
@@ -245,7 +245,7 @@ def test_what_the_database_cannot_keep_is_the_caller_s_fault(storage: Storage) -
     version = storage.push({"a.bin": [chunk("nul")]})
     for attempt in (
         lambda: storage.models.create("ada", "request\0id", "a.b.c", "", ""),
-        lambda: storage.journal.list("a\0b", 0, ""),
+        lambda: storage.journal.list(0, "", EventFilter(resource="a\0b")),
         lambda: list(storage.reading.read_file(version.ref, "a\0.bin", 0, 0)),
         lambda: storage.models.list(0, "AA=="),
     ):
@@ -299,10 +299,10 @@ def test_pages_of_versions_are_stable_while_versions_are_committed(storage: Stor
 def test_pages_of_events_are_stable_while_changes_are_made(storage: Storage) -> None:
     for number in range(5):
         storage.models.create("ada", "", f"a.b.m{number}", "", "")
-    seen, token = storage.journal.list("", 2, "")
+    seen, token = storage.journal.list(2, "")
     storage.models.create("ada", "", "a.b.later", "", "")
     while token:
-        page, token = storage.journal.list("", 2, token)
+        page, token = storage.journal.list(2, token)
         seen += page
     assert [event.revision for event in seen] == [1, 2, 3, 4, 5, 6]
 

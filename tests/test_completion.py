@@ -57,6 +57,22 @@ def test_the_flag_names_the_server(ask: Ask, server: RunningServer, client: wb.C
     assert f"plain,{model}" in ask("push", "a.b.c", "--parent", "test.")
 
 
+def test_models_complete_under_the_verbs_of_model(ask: Ask, client: wb.Client, new_model: NewModel) -> None:
+    there, deleted = new_model(), new_model()
+    for model in (there, deleted):
+        client.create_model(model)
+    client.delete_model(deleted, reason="x")
+    for verb in ("show", "update", "delete"):
+        found = ask("model", verb, "test.")
+        assert f"plain,{there}" in found
+        assert f"plain,{deleted}" not in found
+    found = ask("model", "restore", "test.")
+    assert f"plain,{deleted}" in found
+    assert f"plain,{there}" not in found
+    assert ask("model", "re") == ["plain,restore"]
+    assert ask("model", "create", "a.b.c", "--card", "no") == ["file,no"]
+
+
 def test_verbs_options_and_paths_complete(ask: Ask) -> None:
     assert ask("ver") == ["plain,verify", "plain,versions"]
     assert "plain,--quiet" in ask("push", "--qu")

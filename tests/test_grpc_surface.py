@@ -67,6 +67,9 @@ def test_reflection_lists_every_method(server: RunningServer, tmp_path: Path) ->
     methods = list_methods(server, tmp_path)
     for method in (
         "weighbridge.v1.ModelService/CreateModel",
+        "weighbridge.v1.ModelService/UpdateModel",
+        "weighbridge.v1.ModelService/DeleteModel",
+        "weighbridge.v1.ModelService/RestoreModel",
         "weighbridge.v1.VersionService/CommitVersion",
         "weighbridge.v1.TransferService/UploadChunks",
         "weighbridge.v1.JournalService/VerifyJournal",
@@ -90,6 +93,26 @@ def test_a_model_is_created_listed_and_read(
     assert b"".join(base64.b64decode(answer["data"]) for answer in answers) == weights.read_bytes()[:16]
     answers = curl("TransferService/ReadFile", ref=name, path="weights.bin", offsetBytes=2_000_000)
     assert b"".join(base64.b64decode(answer["data"]) for answer in answers) == weights.read_bytes()[2_000_000:]
+
+
+def test_a_model_is_described_deleted_and_restored_by_hand(
+    curl: Callable[..., Any], new_model: Callable[[], str]
+) -> None:
+    name = new_model()
+    curl("ModelService/CreateModel", name=name, team="risk")
+    (model,) = curl("ModelService/UpdateModel", name=name, card="# Größe", description="")
+    assert (model["card"], model["team"], "description" in model) == ("# Größe", "risk", False)
+    (model,) = curl("ModelService/DeleteModel", name=name, reason="by hand")
+    assert model["deletion"]["reason"] == "by hand"
+    with pytest.raises(ValueError, match="not_found") as refused:
+        curl("ModelService/GetModel", name=name)
+    assert details(refused)[0].reason == "MODEL_DELETED"
+    answers = [
+        curl("ModelService/ListModels", pageSize=1000, **shown)[0].get("models", [])
+        for shown in ({}, {"showDeleted": True})
+    ]
+    assert [name in [one["name"] for one in models] for models in answers] == [False, True]
+    assert curl("ModelService/RestoreModel", name=name)[0]["card"] == "# Größe"
 
 
 def details(refused: pytest.ExceptionInfo[ValueError]) -> tuple[error_details_pb2.ErrorInfo, list[str]]:

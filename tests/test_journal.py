@@ -13,8 +13,9 @@ import pytest
 from storage_fixtures import MODEL, Storage, chunk, open_storage
 from weighbridge.core.digest import Digest
 from weighbridge.core.errors import JournalBroken, ModelExists
-from weighbridge_server.domain.event_hash import GENESIS, event_hash
-from weighbridge_server.domain.ports import Change
+from weighbridge.core.event_hash import GENESIS, event_hash
+from weighbridge_server.domain.journal import Proven
+from weighbridge_server.domain.ports import Change, EventFilter
 
 
 @pytest.fixture
@@ -34,9 +35,10 @@ def written(storage: Storage) -> Storage:
 
 def _verify(storage: Storage) -> tuple[int, Digest]:
     """The newest revision and its hash, when everything holds."""
-    *_, (revision, head, complete) = storage.journal.verify()
-    assert complete
-    return revision, head
+    *_, last = storage.journal.verify()
+    assert last.done
+    assert last.revision == last.newest
+    return last.revision, last.hash
 
 
 def _broken_at(storage: Storage) -> tuple[int, str]:
@@ -46,7 +48,7 @@ def _broken_at(storage: Storage) -> tuple[int, str]:
 
 
 def test_an_empty_journal_holds(storage: Storage) -> None:
-    assert list(storage.journal.verify()) == [(0, GENESIS, True)]
+    assert list(storage.journal.verify()) == [Proven(0, GENESIS, 0, True)]
 
 
 def test_revisions_are_gapless_and_in_commit_order_under_concurrent_writers(storage: Storage) -> None:
@@ -64,7 +66,7 @@ def test_revisions_are_gapless_and_in_commit_order_under_concurrent_writers(stor
 
     with ThreadPoolExecutor(20) as threads:
         committed = list(threads.map(write, range(20)))
-    events, token = storage.journal.list("", 1000, "")
+    events, token = storage.journal.list(1000, "")
     assert token == ""
     assert [event.revision for event in events] == list(range(1, 201))
     assert [event.time for event in events] == sorted(event.time for event in events)
@@ -77,7 +79,7 @@ def test_revisions_are_gapless_and_in_commit_order_under_concurrent_writers(stor
 
 def test_each_event_s_hash_is_that_of_its_columns_and_the_one_before(written: Storage) -> None:
     previous = GENESIS
-    for event in written.journal.list("", 0, "")[0]:
+    for event in written.journal.list(0, "")[0]:
         assert event.previous_hash == previous
         previous = event_hash(
             previous,
@@ -105,7 +107,7 @@ def test_what_is_rolled_back_leaves_no_gap(storage: Storage) -> None:
         tx.record(Change("model.created", "a.b.d", "", "{}"))
         raise Refused
     storage.models.create("ada", "", "a.b.d", "", "")
-    assert [event.revision for event in storage.journal.list("", 0, "")[0]] == [1, 2]
+    assert [event.revision for event in storage.journal.list(0, "")[0]] == [1, 2]
     assert _verify(storage)[0] == 2
 
 
@@ -198,7 +200,7 @@ def test_a_journal_longer_than_a_page_is_verified_to_its_end(storage: Storage) -
     with storage.catalog.transaction("ada") as tx:
         for number in range(2500):
             tx.record(Change("test.happened", f"a.b.c:{number}", "", "{}"))
-    assert [(revision, complete) for revision, _, complete in storage.journal.verify()] == [
+    assert [(proven.revision, proven.done) for proven in storage.journal.verify()] == [
         (1000, False),
         (2000, False),
         (2500, False),
@@ -233,5 +235,10 @@ def test_events_of_a_model_are_those_of_its_versions_too(storage: Storage) -> No
     storage.models.create("ada", "", MODEL, "", "")
     storage.push({"a.bin": [chunk("journal")]})
     storage.models.create("ada", "", f"{MODEL}0", "", "")
-    assert [event.resource for event in storage.journal.list(MODEL, 0, "")[0]] == [MODEL, f"{MODEL}:1"]
-    assert [event.resource for event in storage.journal.list(f"{MODEL}:1", 0, "")[0]] == [f"{MODEL}:1"]
+    assert [event.resource for event in storage.journal.list(0, "", EventFilter(resource=MODEL))[0]] == [
+        MODEL,
+        f"{MODEL}:1",
+    ]
+    assert [event.resource for event in storage.journal.list(0, "", EventFilter(resource=f"{MODEL}:1"))[0]] == [
+        f"{MODEL}:1"
+    ]

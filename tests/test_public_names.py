@@ -11,15 +11,16 @@ import weighbridge as wb
 from weighbridge.core import errors
 
 NAMES = """
-    Client Dataset FileSummary MetricPoint MetricSummary Model Parent Progress Pulled Pushed Record Relation
-    Resolved Scalar Stage Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
+    Accelerator Checkpoint Client Dataset Deletion Energy Environment Event FileSummary MetricPoint MetricSummary Model
+    Parent Progress Pulled Pushed Record Relation Resolved Scalar Signature SourceCode Stage TensorSpec Verified
+    Version VersionInProgress Violation WeighbridgeError __version__ connect
 """.split()
 ERRORS = """
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
     DestinationUnwritable FileNotInVersion InternalError InvalidName InvalidPath InvalidReference InvalidRequest
-    JournalBroken LimitExceeded ManifestMismatch ModelExists ModelNotFound Overloaded RequestIdReused
-    SourceChanged SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable Unimplemented UploadEnded
-    UploadNotFound UsageError VersionNotFound
+    JournalBroken LimitExceeded ManifestMismatch ModelDeleted ModelExists ModelInUse ModelNotFound
+    Overloaded RequestIdReused SourceChanged SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable
+    Unimplemented UploadEnded UploadNotFound UsageError VersionNotFound
 """.split()
 
 

@@ -12,7 +12,22 @@ from hypothesis import strategies as st
 from weighbridge.core.errors import InvalidRequest, LimitExceeded
 from weighbridge.core.limits import RECORD_BYTES
 from weighbridge.core.record_check import check_metrics, check_record
-from weighbridge.core.values import Dataset, MetricPoint, Parent, Record, Relation, Scalar
+from weighbridge.core.record_form import most_record_bytes
+from weighbridge.core.values import (
+    Accelerator,
+    Dataset,
+    Energy,
+    Environment,
+    MetricPoint,
+    Parent,
+    Record,
+    Relation,
+    Scalar,
+    Signature,
+    SourceCode,
+    TensorSpec,
+)
+from weighbridge.wire import convert
 from weighbridge_server.domain.record_text import parse_record, record_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
@@ -24,6 +39,33 @@ SCALARS = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
 )
 NAMED = st.dictionaries(TEXTS.filter(bool), SCALARS, max_size=5)
+NAMES = TEXTS.filter(bool)
+COUNTS = st.integers(0, 2**32 - 1)
+DIGESTS = st.sampled_from(["", "b3:" + "0f" * 32])
+SOURCES = st.builds(
+    SourceCode, TEXTS, TEXTS, TEXTS, st.booleans(), DIGESTS, DIGESTS, TEXTS, st.lists(TEXTS, max_size=3).map(tuple)
+)
+ENVIRONMENTS = st.builds(
+    Environment,
+    python=TEXTS,
+    implementation=TEXTS,
+    os=TEXTS,
+    platform=TEXTS,
+    cpu=TEXTS,
+    cpu_count=COUNTS,
+    accelerators=st.lists(st.builds(Accelerator, NAMES, st.integers(0, LARGEST_INT), TEXTS), max_size=2).map(tuple),
+    container_image=TEXTS,
+    packages=st.dictionaries(NAMES, TEXTS, max_size=3),
+    packages_left_out=COUNTS,
+    lock_file=TEXTS,
+    lock_digest=DIGESTS,
+    host=TEXTS,
+    user=TEXTS,
+)
+TENSORS = st.lists(
+    st.builds(TensorSpec, NAMES, TEXTS, st.lists(st.integers(-1, LARGEST_INT), max_size=3).map(tuple)), max_size=2
+).map(tuple)
+AMOUNTS = st.none() | st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 RECORDS = st.builds(
     Record,
     TEXTS,
@@ -31,6 +73,10 @@ RECORDS = st.builds(
     NAMED,
     st.lists(st.builds(Dataset, TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple),
     st.lists(st.builds(Parent, TEXTS, st.sampled_from(Relation)), max_size=3).map(tuple),
+    st.none() | SOURCES,
+    st.none() | ENVIRONMENTS,
+    st.none() | st.builds(Signature, TENSORS, TENSORS),
+    st.none() | st.builds(Energy, AMOUNTS, AMOUNTS, TEXTS, TEXTS),
 )
 
 
@@ -52,6 +98,75 @@ def test_a_record_comes_back_as_it_was_to_the_type(record: Record) -> None:
     assert back == record
     assert typed(back.params) == typed(record.params)
     assert typed(back.tags) == typed(record.tags)
+
+
+@given(RECORDS)
+def test_a_record_comes_back_from_a_message(record: Record) -> None:
+    message = convert.record_message(record)
+    assert convert.record_value(type(message).FromString(message.SerializeToString())) == record
+
+
+@given(RECORDS)
+def test_the_client_s_bound_of_the_size_holds_and_is_close(record: Record) -> None:
+    size = len(record_text(record).encode())
+    assert size <= most_record_bytes(record) <= size + 30 * (len(record.params) + len(record.tags) + 2)
+
+
+def test_a_text_from_before_a_part_was_thought_of_is_read_and_stays_as_it_is() -> None:
+    old = '{"datasets":[],"description":"old","params":{"lr":{"double":1}},"parents":[],"tags":{}}'
+    record = parse_record(old)
+    assert record == Record("old", params={"lr": 1.0})
+    assert (record.source, record.environment, record.signature, record.energy) == (None, None, None, None)
+    assert record_text(record) == old
+
+
+def test_a_part_says_only_what_is_known_and_zero_is_known() -> None:
+    record = Record(
+        source=SourceCode(commit="abc"),
+        environment=Environment(packages={"numpy": "2.0"}),
+        signature=Signature(inputs=[TensorSpec("x", shape=(-1, 0))]),
+        energy=Energy(kwh=0.0),
+    )
+    assert record_text(record) == (
+        '{"datasets":[],"description":"","energy":{"kwh":0},"environment":{"packages":{"numpy":"2.0"}},"params":{},'
+        '"parents":[],"signature":{"inputs":[{"name":"x","shape":[-1,0]}]},"source":{"commit":"abc"},"tags":{}}'
+    )
+    assert parse_record(record_text(Record(environment=Environment()))) == Record(environment=Environment())
+
+
+def test_four_hundred_packages_take_a_quarter_of_the_room() -> None:
+    packages = {f"a-package-of-some-length-{number}": f"1.{number}.0" for number in range(400)}
+    assert len(record_text(Record(environment=Environment(packages=packages)))) < RECORD_BYTES // 4
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -0.1, 10**400, True, "1", [1]])
+def test_energy_is_a_finite_number_that_is_not_negative(value: Any) -> None:
+    check_record(Record(energy=Energy(kwh=0, gco2e=1e300)))
+    assert refusals(Record(energy=Energy(kwh=value, gco2e=value))).keys() == {"energy.kwh", "energy.gco2e"}
+
+
+def test_every_text_of_every_part_is_checked() -> None:
+    bad: Any = "a\0b"
+    record = Record(
+        source=SourceCode(bad, bad, bad, False, bad, bad, bad, ("fine", bad)),
+        environment=Environment(
+            bad, bad, bad, bad, bad, -1, [Accelerator(bad, -1, bad)], bad, {bad: bad}, -1, bad, bad, bad, bad
+        ),
+        signature=Signature([TensorSpec(bad, bad, (-2, 2**53, True))], [TensorSpec("")]),
+        energy=Energy(region=bad, method=bad),
+    )
+    texts = "python implementation os platform cpu container_image lock_file host user".split()
+    assert refusals(record).keys() == {
+        *(f"source.{name}" for name in ("repository", "commit", "branch", "entry_point", "command[1]")),
+        *(f"source.{name}" for name in ("diff_digest", "untracked_digest")),
+        *(f"environment.{name}" for name in texts),
+        *(f"environment.{name}" for name in ("cpu_count", "packages_left_out", "lock_digest", "packages.a\0b")),
+        *(f"environment.accelerators[0].{name}" for name in ("name", "memory_bytes", "driver")),
+        *(f"signature.inputs[0].{name}" for name in ("name", "dtype", "shape[0]", "shape[1]", "shape[2]")),
+        "signature.outputs[0].name",
+        "energy.region",
+        "energy.method",
+    }
 
 
 def test_one_is_not_one_point_zero_is_not_true() -> None:

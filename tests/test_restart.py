@@ -37,8 +37,10 @@ def test_kill_9_loses_nothing_that_was_committed(own_server: RunningServer, tmp_
 
 
 def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: RunningServer, tmp_path: Path) -> None:
-    weights = tmp_path / "weights.bin"
-    weights.write_bytes(os.urandom(300_000_000))  # two streams fill a pack of 64 MiB each before the end
+    weights = tmp_path / "model"
+    weights.mkdir()
+    (weights / "first.bin").write_bytes(os.urandom(50_000_000))
+    (weights / "second.bin").write_bytes(os.urandom(50_000_000))
 
     class KillHalfWay:
         done = 0
@@ -48,11 +50,17 @@ def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: Runnin
 
         def advance(self, raw_bytes: int, moved_bytes: int) -> None:
             self.done += raw_bytes
-            if self.done > 200_000_000 and own_server.process is not None:
+            if self.done > 75_000_000 and own_server.process is not None:
                 own_server.kill()
 
-    with wb.connect(own_server.address, retry_limit_s=0.5) as client, pytest.raises(wb.Unavailable):
-        client.push("a.b.c", weights, progress=KillHalfWay())
+    with (
+        wb.connect(own_server.address, retry_limit_s=0.5) as client,
+        pytest.raises(wb.Unavailable),
+        client.begin("a.b.c", progress=KillHalfWay()) as version,
+    ):
+        version.add(weights / "first.bin")
+        version.wait()  # it is durable
+        version.add(weights / "second.bin")
     own_server.start()
     with own_server.connect() as client:
         assert list(client.versions("a.b.c")) == []
@@ -60,7 +68,8 @@ def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: Runnin
         pushed = client.push("a.b.c", weights)
         assert 0 < pushed.chunks_sent < pushed.chunks_total  # what was durable is not sent again
         out = client.pull("a.b.c", tmp_path / "out")
-        assert (out / "weights.bin").read_bytes() == weights.read_bytes()
+        for name in ("first.bin", "second.bin"):
+            assert (out / name).read_bytes() == (weights / name).read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

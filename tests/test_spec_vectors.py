@@ -18,11 +18,11 @@ from weighbridge.core.chunks import ChunkRef, Codec, EncodedChunk
 from weighbridge.core.codec import open_chunk
 from weighbridge.core.digest import chunk_digest, format_digest, parse_digest
 from weighbridge.core.errors import ChunkMismatch, InvalidPath, InvalidReference, WeighbridgeError
+from weighbridge.core.event_hash import GENESIS, event_hash
 from weighbridge.core.manifest import FileManifest, FileSummary, file_manifest, file_root, manifest_digest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.refs import Ref, parse_ref
 from weighbridge.v1 import transfer_pb2
-from weighbridge_server.domain.event_hash import GENESIS, event_hash
 from weighbridge_server.storage.pack_format import pack_footer, pack_header, read_pack_index, read_record, record_header
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "protos" / "vectors.json").read_text())

@@ -300,6 +300,25 @@ def test_quiet_leaves_references_names_and_errors(
     assert run_cli("-q", "resolve", "--json", model).json["ref"] == f"{model}:2"
 
 
+def test_a_card_is_laid_out_on_a_terminal(terminal: OpenTerminal, client: wb.Client, new_model: NewModel) -> None:
+    model = new_model()
+    text = "words " * 40
+    link = "[ours](https://example.org/\x1b]8;;x)"
+    client.create_model(
+        model, card=f"# Heading :smile:\n\n- **one**\n- two {HOSTILE}\n\n{text}\n\n{link}\n\n```\na\tb\n```\n"
+    )
+    screen = terminal("model", "show", model)
+    assert screen.end() == 0
+    assert "# Heading" not in screen.plain
+    assert "**one**" not in screen.plain
+    assert "Heading :smile:" in screen.plain
+    assert COLOUR.search(screen.seen)
+    assert max(map(len, lines_of(screen.plain))) <= COLUMNS
+    assert "\x1b[31m" not in screen.seen
+    assert "\x1b]8" not in screen.seen
+    assert "https://example.org/" in screen.plain
+
+
 # -- hostile text --------------------------------------------------------------------------------------
 
 
@@ -439,7 +458,7 @@ def test_cut_texts_keep_to_their_columns() -> None:
 
 # -- help, and output that cannot be written -----------------------------------------------------------
 
-VERBS = ("serve", "push", "pull", "verify", "models", "versions", "show", "resolve", "doctor", "completion")
+VERBS = tuple("serve push pull verify model models versions show resolve journal doctor completion".split())
 
 
 @pytest.mark.parametrize("verb", VERBS)

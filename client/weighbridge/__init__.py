@@ -9,6 +9,7 @@
 """
 
 from weighbridge.client import Client, connect
+from weighbridge.core.checkpoint import Checkpoint
 from weighbridge.core.errors import (
     AliasNotFound,
     Cancelled,
@@ -27,7 +28,9 @@ from weighbridge.core.errors import (
     JournalBroken,
     LimitExceeded,
     ManifestMismatch,
+    ModelDeleted,
     ModelExists,
+    ModelInUse,
     ModelNotFound,
     Overloaded,
     RequestIdReused,
@@ -48,7 +51,12 @@ from weighbridge.core.errors import (
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.release import __version__
 from weighbridge.core.values import (
+    Accelerator,
     Dataset,
+    Deletion,
+    Energy,
+    Environment,
+    Event,
     MetricPoint,
     MetricSummary,
     Model,
@@ -57,7 +65,10 @@ from weighbridge.core.values import (
     Relation,
     Resolved,
     Scalar,
+    Signature,
+    SourceCode,
     Stage,
+    TensorSpec,
     Version,
 )
 from weighbridge.progress import Progress
@@ -66,8 +77,10 @@ from weighbridge.verify import Verified
 from weighbridge.version import Pushed, VersionInProgress
 
 __all__ = [
+    "Accelerator",
     "AliasNotFound",
     "Cancelled",
+    "Checkpoint",
     "ChunkMismatch",
     "ChunkNotFound",
     "ChunksMissing",
@@ -75,7 +88,11 @@ __all__ = [
     "DataLoss",
     "Dataset",
     "DeadlineExceeded",
+    "Deletion",
     "DestinationUnwritable",
+    "Energy",
+    "Environment",
+    "Event",
     "FileNotInVersion",
     "FileSummary",
     "InternalError",
@@ -89,7 +106,9 @@ __all__ = [
     "MetricPoint",
     "MetricSummary",
     "Model",
+    "ModelDeleted",
     "ModelExists",
+    "ModelInUse",
     "ModelNotFound",
     "Overloaded",
     "Parent",
@@ -101,12 +120,15 @@ __all__ = [
     "RequestIdReused",
     "Resolved",
     "Scalar",
+    "Signature",
     "SourceChanged",
+    "SourceCode",
     "SourceUnreadable",
     "Stage",
     "StartupFailed",
     "StorageFailed",
     "StorageFull",
+    "TensorSpec",
     "Unavailable",
     "Unimplemented",
     "UploadEnded",

@@ -6,16 +6,20 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from weighbridge.cache import ChunkCache
-from weighbridge.core.errors import InternalError, InvalidRequest, UsageError, Violation
+from weighbridge.core.checkpoint import Checkpoint
+from weighbridge.core.errors import InternalError, UsageError
 from weighbridge.core.limits import FILES_PER_VERSION, check_limit
 from weighbridge.core.manifest import FileSummary
+from weighbridge.core.model_check import check_model_deletion, check_model_update, check_new_model
 from weighbridge.core.refs import check_model_name, parse_ref
-from weighbridge.core.values import Dataset, Model, Parent, Record, Resolved, Scalar, Version
+from weighbridge.core.values import Dataset, Event, Model, Parent, Record, Resolved, Scalar, Version
+from weighbridge.journal import JournalProgress, events_wanted, load_checkpoint, prove, server_head
 from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.progress import Progress, Silent
@@ -24,7 +28,7 @@ from weighbridge.selection import Selection
 from weighbridge.source import scan
 from weighbridge.tensors.choice import Choice, Rows, Tensors
 from weighbridge.tensors.frameworks import framework_of
-from weighbridge.v1 import models_pb2, transfer_pb2, versions_pb2
+from weighbridge.v1 import journal_pb2, models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
 from weighbridge.wire import convert
@@ -53,6 +57,7 @@ class RecordOptions(TypedDict, total=False):
     datasets: Sequence[Dataset]
     description: str
     progress: Progress | None
+    capture: bool
 
 
 class PullOptions(TypedDict, total=False):
@@ -128,39 +133,102 @@ class Client:
 
     # -- models and versions -------------------------------------------------------------------
 
-    def create_model(self, name: str, *, owner: str = "", description: str = "") -> Model:
+    def create_model(
+        self,
+        name: str,
+        *,
+        owner: str = "",
+        team: str = "",
+        contact: str = "",
+        description: str = "",
+        card: str = "",
+    ) -> Model:
         """Registers a model. A push does this by itself.
 
+        Args:
+            name: ``project.task.architecture``.
+            owner: the person or service that answers for it, by default the caller; at most 256 characters.
+            team: the group that the owner works in; as long.
+            contact: where to ask about it; as long.
+            description: what it is for, in a sentence; at most 4 KiB.
+            card: its card, in Markdown; at most 64 KiB.
+
         Raises:
-            InvalidName, InvalidRequest, ModelExists.
+            InvalidName, InvalidRequest, ModelExists (of a deleted model too, and says how to restore it).
         """
-        check_model_name(name)
-        _check_texts(owner=owner, description=description)
-        request = models_pb2.CreateModelRequest(
-            request_id=uuid.uuid4().hex, name=name, owner=owner, description=description
-        )
+        texts = {"owner": owner, "team": team, "contact": contact, "description": description, "card": card}
+        check_new_model(name, texts)
+        request = models_pb2.CreateModelRequest(request_id=uuid.uuid4().hex, name=name, **texts)
         return convert.model_value(self._connection.call(self._connection.models.CreateModel, request))
 
     def model(self, name: str) -> Model:
-        """One model. Raises: InvalidName, ModelNotFound."""
+        """One model, with its card. Raises: InvalidName, ModelNotFound, ModelDeleted."""
         request = models_pb2.GetModelRequest(name=check_model_name(name))
         return convert.model_value(self._connection.call(self._connection.models.GetModel, request))
 
-    def models(self) -> Iterator[Model]:
-        """All models in order of name."""
+    def models(self, *, deleted: bool = False) -> Iterator[Model]:
+        """All models in order of name, without their cards; with ``deleted`` those that are deleted instead."""
 
         def page(token: str) -> tuple[Sequence[models_pb2.Model], str]:
-            request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token)
+            request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token, show_deleted=deleted)
             answer = self._connection.call(self._connection.models.ListModels, request)
             return answer.models, answer.next_page_token
 
-        return map(convert.model_value, self._pages("models", page))
+        models = map(convert.model_value, self._pages("models", page))
+        return (model for model in models if (model.deletion is not None) is deleted)
+
+    def update_model(
+        self,
+        name: str,
+        *,
+        owner: str | None = None,
+        team: str | None = None,
+        contact: str | None = None,
+        description: str | None = None,
+        card: str | None = None,
+    ) -> Model:
+        """Changes what is said of a model: what is given, and nothing else. Returns the model as it is then.
+
+        The texts are those of ``create_model``; an empty one clears what was there, but for the owner.
+
+        Raises:
+            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted.
+        """
+        given = {"owner": owner, "team": team, "contact": contact, "description": description, "card": card}
+        texts = {field: text for field, text in given.items() if text is not None}
+        check_model_update(name, texts)
+        request = models_pb2.UpdateModelRequest(request_id=uuid.uuid4().hex, name=name, **texts)
+        return convert.model_value(self._connection.call(self._connection.models.UpdateModel, request))
+
+    def delete_model(self, name: str, *, reason: str) -> Model:
+        """Hides a model and its versions until ``restore_model``; nothing of them is removed.
+
+        Args:
+            name: the model.
+            reason: why, at most 1024 characters; whoever looks for the model is told.
+
+        Raises:
+            ModelInUse: uploads of it are open; one violation each.
+            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted.
+        """
+        check_model_deletion(name, reason)
+        request = models_pb2.DeleteModelRequest(request_id=uuid.uuid4().hex, name=name, reason=reason)
+        return convert.model_value(self._connection.call(self._connection.models.DeleteModel, request))
+
+    def restore_model(self, name: str) -> Model:
+        """Brings a deleted model back as it was, with its versions.
+
+        Raises:
+            InvalidName, ModelNotFound, ModelExists (it is not deleted).
+        """
+        request = models_pb2.RestoreModelRequest(request_id=uuid.uuid4().hex, name=check_model_name(name))
+        return convert.model_value(self._connection.call(self._connection.models.RestoreModel, request))
 
     def versions(self, model: str) -> Iterator[Version]:
         """The committed versions of a model, newest first, without their records.
 
         Raises:
-            InvalidName, ModelNotFound.
+            InvalidName, ModelNotFound, ModelDeleted.
         """
         check_model_name(model)
 
@@ -188,7 +256,7 @@ class Client:
         """One version with its whole record.
 
         Raises:
-            InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
+            InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
         """
         parse_ref(ref)
         request = versions_pb2.GetVersionRequest(ref=ref)
@@ -223,13 +291,19 @@ class Client:
         datasets: Sequence[Dataset] = (),
         description: str = "",
         progress: Progress | None = None,
+        capture: bool = True,
     ) -> VersionInProgress:
         """Begins a version; use the result in a ``with`` block, which commits it.
 
         The record is checked here, before a byte is sent. A missing model is created. ``parent`` is any
         reference, or several; each is pinned to the version that it stands for now.
 
+        With ``capture``, the state of the code's git repository, the command line without secrets, the machine and
+        the installed packages are recorded as they are now. They are found in the background, and what cannot be
+        found, or has no room beside what is given here, is left out.
+
         Raises:
+            ModelDeleted: the model, or that of a parent, was deleted.
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
         """
         check_model_name(model)
@@ -240,7 +314,7 @@ class Client:
             datasets=tuple(datasets),
             parents=tuple(self._pinned(item) for item in _parents(parent)),
         )
-        return VersionInProgress(self._connection, model, record, progress or Silent())
+        return VersionInProgress(self._connection, model, record, progress or Silent(), capture=capture)
 
     def push(
         self,
@@ -299,7 +373,7 @@ class Client:
             DataLoss: bytes are not what was pushed; names the file and the chunk; no file appears.
             DestinationUnwritable: the folder cannot be written.
             UsageError: the patterns leave no file.
-            InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
+            InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
         """
         model = parse_ref(ref).model
         folder = Path(model if dest is None else dest)
@@ -369,7 +443,7 @@ class Client:
             UsageError: there is no file that can be loaded, or no such tensor or row; a file breaks its format or
                 holds what cannot be loaded (names it); two files have tensors of one name; ``ml_dtypes`` or PyTorch
                 is needed and not installed. No tensor has been fetched then.
-            InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
+            InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
         """
         parse_ref(ref)
         choice = Choice(tensors, rows)
@@ -386,17 +460,68 @@ class Client:
         """
         return verify_folder(self._connection, Path(folder))
 
+    # -- the journal ---------------------------------------------------------------------------
 
-def _check_texts(**texts: str) -> None:
-    """What no message can carry is refused here: protobuf would raise a fault of its own."""
-    violations = []
-    for field, text in texts.items():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            violations.append(Violation(field, "is not valid Unicode"))
-    if violations:
-        raise InvalidRequest("the model cannot be registered", violations=violations)
+    def events(
+        self,
+        *,
+        model: str = "",
+        resource: str = "",
+        actor: str = "",
+        action: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = False,
+    ) -> Iterator[Event]:
+        """The changes that the journal keeps, in order of revision: those for which all hold that are given.
+
+        Args:
+            model: what happened to this model, and to its versions and aliases.
+            resource: what happened to this, such as ``fraud.tabular.transformer:7``, and to what is under it.
+            actor: what this one did, as the journal has it.
+            action: an action such as ``version.committed``, or with a dot at its end all that begin so.
+            since: at this time or later; a time without a zone is local.
+            until: before this time.
+            newest_first: in descending order of revision.
+
+        Raises:
+            InvalidName, InvalidRequest, UsageError.
+        """
+        wanted = events_wanted(model, resource, actor, action, since, until, newest_first)
+
+        def page(token: str) -> tuple[Sequence[journal_pb2.Event], str]:
+            wanted.page_token = token
+            answer = self._connection.call(self._connection.journal.ListEvents, wanted)
+            return answer.events, answer.next_page_token
+
+        return map(convert.event_value, self._pages("events", page))
+
+    def verify_journal(
+        self, checkpoint: Checkpoint | PathLike | None = None, *, progress: JournalProgress | None = None
+    ) -> Checkpoint:
+        """Proves that the journal is what was written, from its first event to its newest; returns where it stands.
+
+        The server checks itself, its own record of the newest event included. Then all events come here, every hash
+        is computed again, and the newest must be the one that the server named. What was cut off from the end, or
+        written anew with hashes that fit, only a checkpoint shows: keep those that this returns somewhere else.
+
+        Args:
+            checkpoint: one that was taken before, or its file; the journal must still hold it.
+            progress: is told how many events are checked, and of how many; each counts twice, there and here.
+
+        Raises:
+            JournalBroken: ``details["revision"]`` is the first revision that does not hold.
+            SourceUnreadable, UsageError: the checkpoint's file cannot be read, or holds none.
+        """
+        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+            checkpoint = load_checkpoint(Path(checkpoint))
+        told = progress or (lambda done, total: None)
+        head = server_head(self._connection, told)
+        return prove(self.events(), head, checkpoint, self.server, told)
+
+    def checkpoint(self) -> Checkpoint:
+        """A checkpoint of the journal as it stands, after proving it. Raises as ``verify_journal``."""
+        return self.verify_journal()
 
 
 def _patterns(which: str, given: Sequence[str]) -> tuple[str, ...]:

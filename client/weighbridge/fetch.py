@@ -41,7 +41,7 @@ def fetch_manifest(connection: Connection, ref: str) -> Manifest:
     Raises:
         DataLoss: the server sent a manifest that is not what it says, or not the one that was asked for.
         InvalidPath: it has paths that would lead outside of a folder, or that no version may hold.
-        InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
+        InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound, Unavailable.
     """
     asked = parse_ref(ref)
     request = transfer_pb2.GetManifestRequest(ref=ref)

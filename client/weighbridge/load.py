@@ -50,7 +50,7 @@ def load_tensors(
     Raises:
         DataLoss: bytes are not what was pushed; names the file and the chunk.
         UsageError: there is nothing to load, or something of it cannot be loaded.
-        InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
+        InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound, Unavailable.
     """
     whole = connection.patience().run(lambda: fetch_manifest(connection, ref))
     manifest = replace(whole, files=_loadable(whole, selection))

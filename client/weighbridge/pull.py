@@ -54,7 +54,7 @@ def pull_version(
         DataLoss: bytes are not what was pushed; names the file and the chunk.
         DestinationUnwritable: the folder cannot be written.
         UsageError: the selection leaves no file.
-        InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound, Unavailable.
+        InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound, Unavailable.
     """
     began = time.monotonic()
     whole = connection.patience().run(lambda: fetch_manifest(connection, ref))

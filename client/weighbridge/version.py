@@ -6,13 +6,16 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from weighbridge.capture.background import Capture
+from weighbridge.capture.energy import tracked_energy
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import (
     ChunksMissing,
@@ -28,7 +31,17 @@ from weighbridge.core.errors import (
 from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.core.record_check import check_metrics, check_record
 from weighbridge.core.refs import version_ref
-from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar, Upload, Version
+from weighbridge.core.values import (
+    Dataset,
+    Energy,
+    MetricPoint,
+    Record,
+    Scalar,
+    Signature,
+    TensorSpec,
+    Upload,
+    Version,
+)
 from weighbridge.progress import Progress
 from weighbridge.push import FileUpload
 from weighbridge.source import Source, check_sources, scan
@@ -61,8 +74,11 @@ class VersionInProgress:
     the background, so that training goes on.
     """
 
-    def __init__(self, connection: Connection, model: str, record: Record, progress: Progress) -> None:
+    def __init__(
+        self, connection: Connection, model: str, record: Record, progress: Progress, *, capture: bool = True
+    ) -> None:
         check_record(record)
+        self._capture = Capture() if capture else None  # of the code as it is now: training may go on for days
         self._connection = connection
         self._model = model
         self._record = record
@@ -121,6 +137,45 @@ class VersionInProgress:
     def describe(self, text: str) -> None:
         """Records what this version is, in your words."""
         self._change(description=text)
+
+    def set_signature(self, inputs: Sequence[TensorSpec] = (), outputs: Sequence[TensorSpec] = ()) -> None:
+        """Records what the model takes and gives, in place of what was said before.
+
+        Raises:
+            InvalidRequest: a name is empty, or a dimension is neither -1 nor a length.
+        """
+        self._change(signature=Signature(tuple(inputs), tuple(outputs)))
+
+    def log_energy(
+        self, *, kwh: float | None = None, gco2e: float | None = None, region: str = "", method: str = ""
+    ) -> None:
+        """Records what making the version took, in place of what was said before.
+
+        Args:
+            kwh: electricity, in kWh.
+            gco2e: emissions, in grams of CO2 equivalent.
+            region: where the electricity came from.
+            method: how it was found: a meter, a tool, an estimate.
+
+        Raises:
+            InvalidRequest: a number is negative, NaN or infinite.
+        """
+        self._change(energy=Energy(kwh, gco2e, region, method))
+
+    def track_energy(self, **options: Any) -> AbstractContextManager[None]:
+        """Measures a ``with`` block by codecarbon and records what it took; blocks that follow are added.
+
+        Args:
+            **options: codecarbon's. It looks up over the network where it is, but not with ``country_iso_code``.
+
+        Raises:
+            UsageError: codecarbon is not installed.
+        """
+        return tracked_energy(self._add_energy, options)
+
+    def _add_energy(self, energy: Energy) -> None:
+        before = self._record.energy or Energy()
+        self._change(energy=replace(energy, kwh=_sum(before.kwh, energy.kwh), gco2e=_sum(before.gco2e, energy.gco2e)))
 
     def _change(self, **fields: Any) -> None:
         self._require_open()
@@ -217,10 +272,11 @@ class VersionInProgress:
 
     def _commit(self, files: list[FileManifest]) -> Version:
         manifest = manifest_digest(files)
+        record = self._record if self._capture is None else self._capture.onto(self._record)
         request = versions_pb2.CommitVersionRequest(
             upload_id=self._upload.upload_id,
             manifest_digest=format_digest(manifest),
-            record=convert.record_message(self._record),
+            record=convert.record_message(record),
             metrics=[convert.metric_message(point) for point in self._metrics],
         )
         try:
@@ -277,6 +333,10 @@ class VersionInProgress:
                 self._connection.call(self._connection.versions.RenewUpload, request)
             except WeighbridgeError:
                 continue  # the next call that matters says what is wrong
+
+
+def _sum(before: float | None, more: float | None) -> float | None:
+    return more if before is None else before + (more or 0.0)
 
 
 def _begin(connection: Connection, model: str, record: Record) -> Upload:

@@ -22,5 +22,10 @@ with client.begin("a.b.c", tags={"x": [1]}) as version:  # refused: dict-item
     version.log_params(lr=None)  # refused: arg-type
 wb.Record().description = "frozen"  # refused: misc
 wb.Parent("a.b.c:1", relation="fine-tuned")  # refused: arg-type
+client.delete_model("a.b.c")  # refused: call-arg
+client.update_model("a.b.c", name="a.b.d")  # refused: misc
+client.model("a.b.c").card.upper()  # refused: union-attr
+client.events(since="2026-10-01")  # refused: arg-type
+client.verify_journal(7)  # refused: arg-type
 for model in client.models():
     model.nme  # refused: attr-defined

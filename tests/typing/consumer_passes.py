@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import weighbridge as wb
@@ -24,11 +25,16 @@ def train(client: wb.Client) -> wb.Pushed:
         tags={"hardware_target": "gpu", "frozen": True},
         datasets=[wb.Dataset("transactions", version="2026-10")],
         progress=Meter(),
+        capture=True,
     ) as version:
         version.log_params(batch=32, name="base")
         version.log_metric("loss", 0.3, step=100)
         version.add_dataset("more", digest="sha256:00", role="validation")
         version.describe("nightly")
+        version.set_signature([wb.TensorSpec("x", "float32", (-1, 4))], outputs=[wb.TensorSpec("y")])
+        version.log_energy(kwh=1.2, gco2e=430, region="DE", method="meter")
+        with version.track_energy(country_iso_code="DEU"):
+            version.log_metric("loss", 0.2)
         version.add("checkpoint/", Path("config.json"))
     assert version.result is not None
     return version.result
@@ -51,6 +57,12 @@ def infer(client: wb.Client) -> tuple[int, ...]:
 
 
 def look(client: wb.Client) -> Iterator[str]:
+    made: wb.Model = client.create_model("a.b.c", owner="ada", team="risk", contact="#risk", description="", card="# A")
+    client.update_model(made.name, card=(made.card or "").upper())
+    if (deletion := client.delete_model(made.name, reason="a mistake").deletion) is not None:
+        yield f"{deletion.time.isoformat()} {deletion.actor.upper()} {deletion.reason.upper()}"
+    yield from (model.name for model in client.models(deleted=True))
+    yield client.restore_model(made.name).name
     models: Iterator[wb.Model] = client.models()
     for model in models:
         for version in client.versions(model.name):
@@ -59,6 +71,15 @@ def look(client: wb.Client) -> Iterator[str]:
                 yield whole.record.description
             yield from (file.path for file in client.files(version.ref))
             yield version.created_time.isoformat()
+
+
+def audit(client: wb.Client, since: datetime) -> int:
+    events: Iterator[wb.Event] = client.events(model="a.b.c", action="version.", since=since, newest_first=True)
+    kept: wb.Checkpoint = client.checkpoint()
+    proven = client.verify_journal(kept, progress=lambda done, total: print(done / total))
+    client.verify_journal(Path("checkpoint.json"))
+    assert wb.Checkpoint.from_json(proven.to_json()).hash
+    return proven.revision + sum(len(event.actor) for event in events)
 
 
 def main() -> int:

@@ -55,9 +55,18 @@ def silence_completion() -> None:
 
 def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The models whose names begin so; none when the server does not answer at once."""
+    return _found(context, incomplete, deleted=False)
+
+
+def complete_deleted_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """As ``complete_model``, of those that are deleted."""
+    return _found(context, incomplete, deleted=True)
+
+
+def _found(context: click.Context, incomplete: str, *, deleted: bool) -> list[CompletionItem]:
     found: list[CompletionItem] = []
     with contextlib.suppress(Exception):  # whatever is wrong, a completion is not the place to say it
-        found.extend(map(CompletionItem, _names(context.ensure_object(GlobalOptions), incomplete)))
+        found.extend(map(CompletionItem, _names(context.ensure_object(GlobalOptions), incomplete, deleted=deleted)))
     return found
 
 
@@ -66,7 +75,7 @@ def complete_folder(context: click.Context, parameter: click.Parameter, incomple
     return [CompletionItem(incomplete, type="dir")]
 
 
-def _names(options: GlobalOptions, prefix: str) -> Iterator[str]:
+def _names(options: GlobalOptions, prefix: str, *, deleted: bool) -> Iterator[str]:
     from weighbridge.v1 import models_pb2, models_pb2_grpc
     from weighbridge.wire.channel import call_metadata, open_channel
 
@@ -77,9 +86,11 @@ def _names(options: GlobalOptions, prefix: str) -> Iterator[str]:
         stub = models_pb2_grpc.ModelServiceStub(channel)
         token = ""
         while True:
-            request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token)
+            request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token, show_deleted=deleted)
             page = stub.ListModels(request, timeout=max(0.0, deadline - time.monotonic()), metadata=metadata)
-            yield from (model.name for model in page.models if model.name.startswith(prefix))
+            for model in page.models:
+                if model.name.startswith(prefix) and model.HasField("deletion") is deleted:
+                    yield model.name
             token = page.next_page_token
             if not token:
                 return

@@ -7,13 +7,14 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from weighbridge.cli.units import rfc3339
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.values import Model, Version
+from weighbridge.core.values import Deletion, Model, Version
 from weighbridge.pull import Pulled
 from weighbridge.verify import Verified
 from weighbridge.version import Pushed
@@ -54,15 +55,23 @@ def error_document(error: WeighbridgeError) -> dict[str, Any]:
 
 
 def model_document(model: Model) -> dict[str, Any]:
-    """A model."""
+    """A model; its card is not in lists."""
     return {
         "name": model.name,
         "owner": model.owner,
+        "team": model.team,
+        "contact": model.contact,
         "creator": model.creator,
         "description": model.description,
         "created_time": rfc3339(model.created_time),
         "latest_version": model.latest_version,
+        "deletion": None if model.deletion is None else _deletion_document(model.deletion),
+        **({} if model.card is None else {"card": model.card}),
     }
+
+
+def _deletion_document(deletion: Deletion) -> dict[str, Any]:
+    return {"time": rfc3339(deletion.time), "actor": deletion.actor, "reason": deletion.reason}
 
 
 def version_document(version: Version) -> dict[str, Any]:
@@ -93,6 +102,10 @@ def record_document(version: Version, files: Iterable[FileSummary]) -> dict[str,
         "metrics": {metric.name: metric.latest for metric in version.metrics or ()},
         "datasets": [vars(dataset) for dataset in record.datasets],
         "parents": [{"ref": parent.ref, "relation": str(parent.relation)} for parent in record.parents],
+        "source": None if record.source is None else asdict(record.source),
+        "environment": None if record.environment is None else asdict(record.environment),
+        "signature": None if record.signature is None else asdict(record.signature),
+        "energy": None if record.energy is None else asdict(record.energy),
         "files": [
             {"path": file.path, "size_bytes": file.size_bytes, "root": format_digest(file.root)} for file in files
         ],

@@ -15,6 +15,8 @@ import click
 from weighbridge.cli import registry, transfer
 from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, completion, silence_completion
 from weighbridge.cli.doctor import doctor
+from weighbridge.cli.journal import journal
+from weighbridge.cli.model import model
 from weighbridge.cli.options import GlobalOptions, global_options
 from weighbridge.cli.render import print_error
 from weighbridge.cli.serve import serve
@@ -54,9 +56,11 @@ for _verb in (
     transfer.pull,
     transfer.verify,
     registry.models,
+    model,
     registry.versions,
     registry.show,
     registry.resolve,
+    journal,
     doctor,
     completion,
 ):

@@ -9,6 +9,7 @@ import click
 from weighbridge.cli.completion import complete_model
 from weighbridge.cli.documents import model_document, print_json, record_document, version_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
+from weighbridge.cli.record_facts import record_facts
 from weighbridge.cli.render import print_facts, print_table
 from weighbridge.cli.text import visible
 from weighbridge.cli.units import counted, moment, size
@@ -18,9 +19,10 @@ from weighbridge.core.values import Version
 
 
 @click.command(short_help="List the registered models.")
+@click.option("--deleted", is_flag=True, help="List those that were deleted instead, and can be restored.")
 @global_options
 @pass_options
-def models(options: GlobalOptions) -> None:
+def models(options: GlobalOptions, deleted: bool) -> None:
     """List the registered models, in order of name.
 
     \b
@@ -28,15 +30,34 @@ def models(options: GlobalOptions) -> None:
       weighbridge models
       weighbridge models -q     # names alone
       weighbridge models --json | jq -r '.models[].name'
+      weighbridge models --deleted
     """
     with options.connect() as client:
-        found = list(client.models())
+        found = list(client.models(deleted=deleted))
     if options.json:
         print_json({"models": [model_document(model) for model in found]})
     elif options.quiet:
         _print_each(model.name for model in found)
     elif not found:
-        click.echo("no models yet; 'weighbridge push MODEL PATH' registers one")
+        click.echo("no deleted models" if deleted else "no models yet; 'weighbridge push MODEL PATH' registers one")
+    elif deleted:
+        print_table(
+            ["MODEL", "VERSIONS", "OWNER", "DELETED", "BY", "REASON"],
+            [
+                [
+                    model.name,
+                    str(model.latest_version),
+                    model.owner,
+                    moment(model.deletion.time),
+                    model.deletion.actor,
+                    model.deletion.reason,
+                ]
+                for model in found
+                if model.deletion is not None
+            ],
+            right=["VERSIONS"],
+            clipped=["REASON"],
+        )
     else:
         print_table(
             ["MODEL", "VERSIONS", "OWNER", "CREATED", "DESCRIPTION"],
@@ -170,5 +191,6 @@ def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, st
         said = (dataset.version, dataset.role, dataset.digest, dataset.uri)
         facts.append((f"dataset {dataset.name}", " ".join(filter(None, said))))
     facts += [(f"parent {parent.ref}", str(parent.relation)) for parent in record.parents]
+    facts += record_facts(record)
     facts += [(f"file {file.path}", size(file.size_bytes)) for file in files]
     return facts

@@ -82,6 +82,22 @@ def _fit(columns: Sequence[str], widths: list[int], clipped: Sequence[str], room
     return shown
 
 
+def print_markdown(text: str) -> None:
+    """Markdown, laid out on a terminal; as it was written where another program reads it.
+
+    Addresses of links are shown, not made into links: what they say and where they lead is not ours.
+    """
+    lines = [visible(line.expandtabs(4)) for line in text.splitlines()]
+    out = console()
+    if not out.is_terminal:
+        for line in lines:
+            out.print(Text(line), soft_wrap=True)
+        return
+    from rich.markdown import Markdown  # takes a while to load
+
+    out.print(Markdown("\n".join(lines), hyperlinks=False))
+
+
 def print_facts(title: str, facts: Sequence[tuple[str, str]]) -> None:
     """A title, and lines of name and value under it; the line breaks of a value are kept, and indented."""
     out = console()

@@ -42,6 +42,7 @@ FOUND_SOMETHING = 3
 @click.option("--tag", "tags", multiple=True, type=Pair(), callback=each_name_once, help="A label.")
 @click.option("--dataset", "datasets", multiple=True, type=DatasetName(), help="Data it was made from.")
 @click.option("--description", default="", metavar="TEXT", help="What this version is, in your words.")
+@click.option("--no-capture", is_flag=True, help="Do not record git state, environment and command line.")
 @global_options
 @pass_options
 def push(
@@ -54,11 +55,14 @@ def push(
     tags: tuple[tuple[str, str], ...],
     datasets: tuple[Dataset, ...],
     description: str,
+    no_capture: bool,
 ) -> None:
     """Push files and folders as a new version of MODEL.
 
     A folder's files keep their paths relative to it, a file its base name. Only what the server does not
-    hold is sent. A missing model is created. With --quiet, only the new version's reference is printed.
+    hold is sent. A missing model is created. The state of the git repository of the current folder, the
+    machine and its packages are recorded too, but no secrets. With --quiet, only the new version's
+    reference is printed.
 
     \b
     Examples:
@@ -79,6 +83,7 @@ def push(
             datasets=datasets,
             description=description,
             progress=progress,
+            capture=not no_capture,
         )
     version = pushed.version
     if options.json:
@@ -117,7 +122,7 @@ def pull(
     Examples:
       weighbridge pull fraud.tabular.transformer
       weighbridge pull fraud.tabular.transformer:7 models/
-      weighbridge pull fraud.tabular.transformer models/ --include '*.safetensors' --exclude 'optimizer/*'
+      weighbridge pull fraud.tabular.transformer models/ --include '*.json'
     """
     with options.connect() as client, progress_shown("pulling", options) as progress:
         pulled = client.pull_with_counts(ref, dest, include=include, exclude=exclude, progress=progress)

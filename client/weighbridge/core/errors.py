@@ -189,8 +189,15 @@ class UploadNotFound(WeighbridgeError):
     reason = "UPLOAD_NOT_FOUND"
 
 
+class ModelDeleted(WeighbridgeError):
+    """The model was deleted, and its versions with it; says when, by whom, why and how to restore it."""
+
+    code = Code.NOT_FOUND
+    reason = "MODEL_DELETED"
+
+
 class ModelExists(WeighbridgeError):
-    """A model of that name is registered already."""
+    """A model of that name is registered already, or was and is deleted."""
 
     code = Code.ALREADY_EXISTS
     reason = "MODEL_EXISTS"
@@ -211,6 +218,13 @@ class ChunksMissing(WeighbridgeError):
 
     code = Code.FAILED_PRECONDITION
     reason = "CHUNKS_MISSING"
+
+
+class ModelInUse(WeighbridgeError):
+    """Something holds the model, so that it cannot be deleted; one violation a holder."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "MODEL_IN_USE"
 
 
 class Overloaded(WeighbridgeError):

@@ -14,6 +14,13 @@ CHUNKS_PER_VERSION = 1_048_576
 PATH_BYTES = 512
 RECORD_BYTES = 64 * 1024
 
+CARD_BYTES = 64 * 1024
+DESCRIPTION_BYTES = 4 * 1024
+"""Of a model: one sentence, which lists show."""
+NAME_CHARS = 256
+"""Of an owner, a team or a contact."""
+REASON_CHARS = 1024
+
 UPLOAD_CREDIT_BYTES = 32 * 1024 * 1024
 """Most payload one upload stream may have on its way without a verified ack."""
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from weighbridge.core.errors import InvalidRequest, Violation
-from weighbridge.core.values import MetricPoint, Record, Scalar
+from weighbridge.core.values import Energy, Environment, MetricPoint, Record, Scalar, Signature, SourceCode
 
 _LARGEST_INT = 2**53 - 1
 _NAME_BYTES = 256
+_DIGEST = re.compile(r"(b3:[0-9a-f]{64})?")
 
 
 def check_record(record: Record) -> None:
@@ -30,6 +33,14 @@ def check_record(record: Record) -> None:
             violations += _text(f"{at}.{field}", getattr(dataset, field))
     for place, parent in enumerate(record.parents):
         violations += _text(f"parents[{place}].ref", parent.ref)
+    if record.source is not None:
+        violations += _source(record.source)
+    if record.environment is not None:
+        violations += _environment(record.environment)
+    if record.signature is not None:
+        violations += _signature(record.signature)
+    if record.energy is not None:
+        violations += _energy(record.energy)
     _refuse("the record", violations)
 
 
@@ -67,6 +78,67 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
             yield Violation(path, "is beyond 2^53 - 1, which not every reader keeps exact; record it as text")
         elif not isinstance(value, int | float):
             yield Violation(path, f"is a {type(value).__name__}; values are text, numbers, true or false")
+
+
+def _source(source: SourceCode) -> Iterator[Violation]:
+    for field in ("repository", "commit", "branch", "entry_point"):
+        yield from _text(f"source.{field}", getattr(source, field))
+    for field in ("diff_digest", "untracked_digest"):
+        yield from _digest(f"source.{field}", getattr(source, field))
+    for place, argument in enumerate(source.command):
+        yield from _text(f"source.command[{place}]", argument)
+
+
+def _environment(environment: Environment) -> Iterator[Violation]:
+    texts = ("python", "implementation", "os", "platform", "cpu", "container_image", "lock_file", "host", "user")
+    for field in texts:
+        yield from _text(f"environment.{field}", getattr(environment, field))
+    yield from _digest("environment.lock_digest", environment.lock_digest)
+    for field in ("cpu_count", "packages_left_out"):
+        yield from _whole(f"environment.{field}", getattr(environment, field), 0)
+    for place, device in enumerate(environment.accelerators):
+        at = f"environment.accelerators[{place}]"
+        yield from _name(f"{at}.name", device.name)
+        yield from _text(f"{at}.driver", device.driver)
+        yield from _whole(f"{at}.memory_bytes", device.memory_bytes, 0)
+    for name, version in environment.packages.items():
+        yield from _name(f"environment.packages.{name}", name)
+        yield from _text(f"environment.packages.{name}", version)
+
+
+def _signature(signature: Signature) -> Iterator[Violation]:
+    for side in ("inputs", "outputs"):
+        for place, spec in enumerate(getattr(signature, side)):
+            at = f"signature.{side}[{place}]"
+            yield from _name(f"{at}.name", spec.name)
+            yield from _text(f"{at}.dtype", spec.dtype)
+            for axis, length in enumerate(spec.shape):
+                yield from _whole(f"{at}.shape[{axis}]", length, -1)
+
+
+def _energy(energy: Energy) -> Iterator[Violation]:
+    for field in ("kwh", "gco2e"):
+        value = getattr(energy, field)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            yield Violation(f"energy.{field}", f"is a {type(value).__name__}, not a number")
+        elif not 0 <= value <= sys.float_info.max:
+            yield Violation(f"energy.{field}", f"is {value}; it is a finite number, 0 or more")
+    for field in ("region", "method"):
+        yield from _text(f"energy.{field}", getattr(energy, field))
+
+
+def _digest(path: str, text: str) -> Iterator[Violation]:
+    if not (isinstance(text, str) and _DIGEST.fullmatch(text)):
+        yield Violation(path, "is not a digest; it is written b3: and 64 lowercase hex digits")
+
+
+def _whole(path: str, value: int, least: int) -> Iterator[Violation]:
+    if isinstance(value, bool) or not isinstance(value, int):
+        yield Violation(path, f"is a {type(value).__name__}, not a whole number")
+    elif not least <= value <= _LARGEST_INT:
+        yield Violation(path, f"is {value}; it is a number from {least} to 2^53 - 1")
 
 
 def _name(path: str, name: str) -> Iterator[Violation]:

@@ -51,14 +51,100 @@ class Parent:
 
 
 @dataclass(frozen=True)
+class SourceCode:
+    """The code that made a version, as it was when the version was begun."""
+
+    repository: str = ""
+    """URL of the remote, without credentials."""
+    commit: str = ""
+    branch: str = ""
+    """Empty where HEAD is detached."""
+    dirty: bool = False
+    """Something differed from the commit: a tracked file, or there were untracked files."""
+    diff_digest: str = ""
+    """``b3:`` of the diff against the commit, staged changes included."""
+    untracked_digest: str = ""
+    """``b3:`` of the list of untracked files."""
+    entry_point: str = ""
+    command: Sequence[str] = ()
+    """The command line; values that their names say are secret are left out."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """A device that computes beside the processor."""
+
+    name: str
+    memory_bytes: int = 0
+    """0 where it is not known."""
+    driver: str = ""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a version was made."""
+
+    python: str = ""
+    implementation: str = ""
+    os: str = ""
+    platform: str = ""
+    """Kernel, its release, and the architecture."""
+    cpu: str = ""
+    cpu_count: int = 0
+    accelerators: Sequence[Accelerator] = ()
+    container_image: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Installed packages and their versions."""
+    packages_left_out: int = 0
+    """How many packages are not listed, as the record had no room for them."""
+    lock_file: str = ""
+    lock_digest: str = ""
+    """``b3:`` of the lock file."""
+    host: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a model; -1 in ``shape`` is a dimension of any size."""
+
+    name: str
+    dtype: str = ""
+    shape: Sequence[int] = ()
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a model takes and gives."""
+
+    inputs: Sequence[TensorSpec] = ()
+    outputs: Sequence[TensorSpec] = ()
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What making a version took; None where it is not known."""
+
+    kwh: float | None = None
+    gco2e: float | None = None
+    """Grams of CO2 equivalent."""
+    region: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True)
 class Record:
-    """What a version records beside its files."""
+    """What a version records beside its files; a part that is None was not recorded."""
 
     description: str = ""
     params: Mapping[str, Scalar] = field(default_factory=dict)
     tags: Mapping[str, Scalar] = field(default_factory=dict)
     datasets: Sequence[Dataset] = ()
     parents: Sequence[Parent] = ()
+    source: SourceCode | None = None
+    environment: Environment | None = None
+    signature: Signature | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)
@@ -82,8 +168,17 @@ class MetricSummary:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """How something came to be deleted."""
+
+    time: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Model:
-    """A registered model."""
+    """A registered model; ``card`` is None in lists."""
 
     name: str
     creator: str
@@ -92,6 +187,12 @@ class Model:
     created_time: datetime
     latest_version: int
     """0 when nothing is committed."""
+    team: str = ""
+    contact: str = ""
+    card: str | None = None
+    """Markdown."""
+    deletion: Deletion | None = None
+    """Set when it is deleted."""
 
 
 @dataclass(frozen=True)

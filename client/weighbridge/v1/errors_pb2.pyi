@@ -56,8 +56,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The version holds no chunk of that digest."""
     ERROR_REASON_UPLOAD_NOT_FOUND: _ErrorReason.ValueType  # 25
     """NOT_FOUND. No upload of that id was begun by this caller."""
+    ERROR_REASON_MODEL_DELETED: _ErrorReason.ValueType  # 26
+    """NOT_FOUND. The model was deleted, and its versions with it; the message says when, by whom, why and how to
+    restore it. Metadata `model`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`.
+    """
     ERROR_REASON_MODEL_EXISTS: _ErrorReason.ValueType  # 30
-    """ALREADY_EXISTS. A model of that name is registered already."""
+    """ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
     ERROR_REASON_UPLOAD_ENDED: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
     ERROR_REASON_CHUNKS_MISSING: _ErrorReason.ValueType  # 41
@@ -78,6 +82,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNAVAILABLE. The server could not write or sync its store: send again what was not acknowledged."""
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 48
     """RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
+    ERROR_REASON_MODEL_IN_USE: _ErrorReason.ValueType  # 49
+    """FAILED_PRECONDITION. Something holds the model, so that it cannot be deleted; the violations name each holder."""
     ERROR_REASON_DATA_LOSS: _ErrorReason.ValueType  # 60
     """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
     position in the file, from 0) and `digest`.
@@ -146,8 +152,12 @@ ERROR_REASON_CHUNK_NOT_FOUND: ErrorReason.ValueType  # 24
 """NOT_FOUND. The version holds no chunk of that digest."""
 ERROR_REASON_UPLOAD_NOT_FOUND: ErrorReason.ValueType  # 25
 """NOT_FOUND. No upload of that id was begun by this caller."""
+ERROR_REASON_MODEL_DELETED: ErrorReason.ValueType  # 26
+"""NOT_FOUND. The model was deleted, and its versions with it; the message says when, by whom, why and how to
+restore it. Metadata `model`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`.
+"""
 ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 30
-"""ALREADY_EXISTS. A model of that name is registered already."""
+"""ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
 ERROR_REASON_UPLOAD_ENDED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
 ERROR_REASON_CHUNKS_MISSING: ErrorReason.ValueType  # 41
@@ -168,6 +178,8 @@ ERROR_REASON_STORAGE_FAILED: ErrorReason.ValueType  # 47
 """UNAVAILABLE. The server could not write or sync its store: send again what was not acknowledged."""
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 48
 """RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
+ERROR_REASON_MODEL_IN_USE: ErrorReason.ValueType  # 49
+"""FAILED_PRECONDITION. Something holds the model, so that it cannot be deleted; the violations name each holder."""
 ERROR_REASON_DATA_LOSS: ErrorReason.ValueType  # 60
 """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
 position in the file, from 0) and `digest`.

@@ -26,7 +26,7 @@ from weighbridge._vendor.buf.validate import validate_pb2 as buf_dot_validate_do
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweighbridge/v1/journal.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\x06 \x01(\t\x12\x12\n\nafter_json\x18\x07 \x01(\t\x12\x15\n\rprevious_hash\x18\x08 \x01(\t\x12\x0c\n\x04hash\x18\t \x01(\t\"j\n\x11ListEventsRequest\x12\x1a\n\x08resource\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"T\n\x12ListEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x16\n\x14VerifyJournalRequest\"E\n\x15VerifyJournalResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04hash\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x32\xc5\x01\n\x0eJournalService\x12S\n\nListEvents\x12!.weighbridge.v1.ListEventsRequest\x1a\".weighbridge.v1.ListEventsResponse\x12^\n\rVerifyJournal\x12$.weighbridge.v1.VerifyJournalRequest\x1a%.weighbridge.v1.VerifyJournalResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cweighbridge/v1/journal.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x01\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x10\n\x08resource\x18\x05 \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\x06 \x01(\t\x12\x12\n\nafter_json\x18\x07 \x01(\t\x12\x15\n\rprevious_hash\x18\x08 \x01(\t\x12\x0c\n\x04hash\x18\t \x01(\t\"\xe9\x02\n\x11ListEventsRequest\x12\x1a\n\x08resource\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x1b\n\tpage_size\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x17\n\x05\x61\x63tor\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\x18\n\x06\x61\x63tion\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x17\n\x05model\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12L\n\nafter_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\xbaH\x19\xb2\x01\x16\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01\x12M\n\x0b\x62\x65\x66ore_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1c\xbaH\x19\xb2\x01\x16\"\x07\x08\xff\x82\xd1\xff\xaf\x07\x32\x0b\x08\x80\x92\xb8\xc3\x98\xfe\xff\xff\xff\x01\x12\x14\n\x0cnewest_first\x18\t \x01(\x08\"T\n\x12ListEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x16\n\x14VerifyJournalRequest\"^\n\x15VerifyJournalResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04hash\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x17\n\x0fnewest_revision\x18\x04 \x01(\x04\x32\xc5\x01\n\x0eJournalService\x12S\n\nListEvents\x12!.weighbridge.v1.ListEventsRequest\x1a\".weighbridge.v1.ListEventsResponse\x12^\n\rVerifyJournal\x12$.weighbridge.v1.VerifyJournalRequest\x1a%.weighbridge.v1.VerifyJournalResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,16 +39,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['actor']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['actor']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['action']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['action']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['model']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['after_time']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['after_time']._serialized_options = b'\272H\031\262\001\026\"\007\010\377\202\321\377\257\0072\013\010\200\222\270\303\230\376\377\377\377\001'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['before_time']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['before_time']._serialized_options = b'\272H\031\262\001\026\"\007\010\377\202\321\377\257\0072\013\010\200\222\270\303\230\376\377\377\377\001'
   _globals['_EVENT']._serialized_start=111
   _globals['_EVENT']._serialized_end=305
-  _globals['_LISTEVENTSREQUEST']._serialized_start=307
-  _globals['_LISTEVENTSREQUEST']._serialized_end=413
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=415
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=499
-  _globals['_VERIFYJOURNALREQUEST']._serialized_start=501
-  _globals['_VERIFYJOURNALREQUEST']._serialized_end=523
-  _globals['_VERIFYJOURNALRESPONSE']._serialized_start=525
-  _globals['_VERIFYJOURNALRESPONSE']._serialized_end=594
-  _globals['_JOURNALSERVICE']._serialized_start=597
-  _globals['_JOURNALSERVICE']._serialized_end=794
+  _globals['_LISTEVENTSREQUEST']._serialized_start=308
+  _globals['_LISTEVENTSREQUEST']._serialized_end=669
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=671
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=755
+  _globals['_VERIFYJOURNALREQUEST']._serialized_start=757
+  _globals['_VERIFYJOURNALREQUEST']._serialized_end=779
+  _globals['_VERIFYJOURNALRESPONSE']._serialized_start=781
+  _globals['_VERIFYJOURNALRESPONSE']._serialized_end=875
+  _globals['_JOURNALSERVICE']._serialized_start=878
+  _globals['_JOURNALSERVICE']._serialized_end=1075
 # @@protoc_insertion_point(module_scope)

@@ -84,22 +84,56 @@ class ListEventsRequest(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    AFTER_TIME_FIELD_NUMBER: _builtins.int
+    BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     resource: _builtins.str
-    """Only what happened to this resource and what is under it (`name` includes `name:7`); empty: all."""
+    """Only what happened to this resource and to what is under it, which is named by it and `:`, `@` or `#` (`name`
+    includes `name:7` and `name@alias`); empty: all.
+    """
     page_size: _builtins.int
-    """At most this many events; 0: the server's choice (100)."""
+    """At most this many events; 0: the server's choice (100). A page may have fewer and not be the last."""
     page_token: _builtins.str
     """`next_page_token` of the page before; empty: the first page."""
+    actor: _builtins.str
+    """Only what this actor did; empty: all."""
+    action: _builtins.str
+    """Only this action, or, with a dot at its end, all that begin so (`version.` includes `version.committed`); empty:
+    all.
+    """
+    model: _builtins.str
+    """Only what happened to this model and its versions and aliases: as `resource`, but it must be a model's name; empty:
+    all.
+    """
+    newest_first: _builtins.bool
+    """In descending order of revision."""
+    @_builtins.property
+    def after_time(self) -> _timestamp_pb2.Timestamp:
+        """Only what happened at this time or later; fractions of a microsecond are cut off."""
+
+    @_builtins.property
+    def before_time(self) -> _timestamp_pb2.Timestamp:
+        """Only what happened before this time; fractions of a microsecond are cut off."""
+
     def __init__(
         self,
         *,
         resource: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        model: _builtins.str = ...,
+        after_time: _timestamp_pb2.Timestamp | None = ...,
+        before_time: _timestamp_pb2.Timestamp | None = ...,
+        newest_first: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_time", b"after_time", "before_time", b"before_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "resource", b"resource"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "after_time", b"after_time", "before_time", b"before_time", "model", b"model", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -117,7 +151,7 @@ class ListEventsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """In order of revision."""
+        """In order of revision, or in descending order with `newest_first`."""
 
     def __init__(
         self,
@@ -159,22 +193,26 @@ class VerifyJournalResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    NEWEST_REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Every event up to this revision is what it was."""
     hash: _builtins.str
     """The hash at that revision, as hex."""
     done: _builtins.bool
     """All events were checked."""
+    newest_revision: _builtins.int
+    """The revision that the verification goes up to: the newest when it began."""
     def __init__(
         self,
         *,
         revision: _builtins.int = ...,
         hash: _builtins.str = ...,
         done: _builtins.bool = ...,
+        newest_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "hash", b"hash", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "hash", b"hash", "newest_revision", b"newest_revision", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -30,7 +30,9 @@ class JournalServiceStub:
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     def __init__(self, channel):
@@ -56,14 +58,22 @@ class JournalServiceServicer:
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     def ListEvents(self, request, context):
-        """Lists events in order of revision, a page at a time.
+        """Lists events in order of revision, or newest first, a page at a time: those for which all fields hold that are
+        given.
+
+        Events that are appended meanwhile come on the later pages, or not at all when the newest come first. A client
+        MUST give the same fields with each page of a list.
 
         Errors:
-        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned; `before_time` is not later
+        than `after_time`.
+        INVALID_ARGUMENT / INVALID_NAME: `model` is not a model's name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +117,9 @@ class JournalService:
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     @staticmethod

@@ -31,7 +31,9 @@ class JournalServiceStub:
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     @_typing.overload
@@ -39,10 +41,16 @@ class JournalServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JournalServiceAsyncStub: ...
     ListEvents: _grpc.UnaryUnaryMultiCallable[_journal_pb2.ListEventsRequest, _journal_pb2.ListEventsResponse]
-    """Lists events in order of revision, a page at a time.
+    """Lists events in order of revision, or newest first, a page at a time: those for which all fields hold that are
+    given.
+
+    Events that are appended meanwhile come on the later pages, or not at all when the newest come first. A client
+    MUST give the same fields with each page of a list.
 
     Errors:
-      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned; `before_time` is not later
+        than `after_time`.
+      INVALID_ARGUMENT / INVALID_NAME: `model` is not a model's name.
     """
     VerifyJournal: _grpc.UnaryStreamMultiCallable[_journal_pb2.VerifyJournalRequest, _journal_pb2.VerifyJournalResponse]
     """Computes every hash again from the first event to the newest and streams how far it has come.
@@ -59,15 +67,23 @@ class JournalServiceAsyncStub(JournalServiceStub):
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEvents: _aio.UnaryUnaryMultiCallable[_journal_pb2.ListEventsRequest, _journal_pb2.ListEventsResponse]  # type: ignore[assignment]
-    """Lists events in order of revision, a page at a time.
+    """Lists events in order of revision, or newest first, a page at a time: those for which all fields hold that are
+    given.
+
+    Events that are appended meanwhile come on the later pages, or not at all when the newest come first. A client
+    MUST give the same fields with each page of a list.
 
     Errors:
-      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned; `before_time` is not later
+        than `after_time`.
+      INVALID_ARGUMENT / INVALID_NAME: `model` is not a model's name.
     """
     VerifyJournal: _aio.UnaryStreamMultiCallable[_journal_pb2.VerifyJournalRequest, _journal_pb2.VerifyJournalResponse]  # type: ignore[assignment]
     """Computes every hash again from the first event to the newest and streams how far it has come.
@@ -83,7 +99,9 @@ class JournalServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Revisions are gapless from 1 and follow the order of commits. `hash` is BLAKE3-256 over the previous
     event's hash (32 zero bytes before the first) followed by the canonical JSON (RFC 8785) of the event's
-    other columns; SPEC.md has the exact text and a test vector.
+    other columns; SPEC.md has the exact text and a test vector. A client that does not want to take the server's word
+    lists the events and computes the hashes itself; a checkpoint kept elsewhere (SPEC.md) shows a tail that is gone and
+    a history that was written anew.
     """
 
     @_abc_1.abstractmethod
@@ -92,10 +110,16 @@ class JournalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journal_pb2.ListEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journal_pb2.ListEventsResponse, _abc.Awaitable[_journal_pb2.ListEventsResponse]]:
-        """Lists events in order of revision, a page at a time.
+        """Lists events in order of revision, or newest first, a page at a time: those for which all fields hold that are
+        given.
+
+        Events that are appended meanwhile come on the later pages, or not at all when the newest come first. A client
+        MUST give the same fields with each page of a list.
 
         Errors:
-          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned; `before_time` is not later
+            than `after_time`.
+          INVALID_ARGUMENT / INVALID_NAME: `model` is not a model's name.
         """
 
     @_abc_1.abstractmethod

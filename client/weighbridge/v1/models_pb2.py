@@ -26,7 +26,7 @@ from weighbridge._vendor.buf.validate import validate_pb2 as buf_dot_validate_do
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweighbridge/v1/models.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x94\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63reator\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elatest_version\x18\x06 \x01(\x04\"\x85\x01\n\x12\x43reateModelRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x17\n\x05owner\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x1e\n\x0b\x64\x65scription\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x04\"(\n\x0fGetModelRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"N\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"T\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xf1\x01\n\x0cModelService\x12H\n\x0b\x43reateModel\x12\".weighbridge.v1.CreateModelRequest\x1a\x15.weighbridge.v1.Model\x12\x42\n\x08GetModel\x12\x1f.weighbridge.v1.GetModelRequest\x1a\x15.weighbridge.v1.Model\x12S\n\nListModels\x12!.weighbridge.v1.ListModelsRequest\x1a\".weighbridge.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bweighbridge/v1/models.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63reator\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x30\n\x0c\x63reated_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0elatest_version\x18\x06 \x01(\x04\x12\x0c\n\x04team\x18\x07 \x01(\t\x12\x0f\n\x07\x63ontact\x18\x08 \x01(\t\x12\x11\n\x04\x63\x61rd\x18\t \x01(\tH\x00\x88\x01\x01\x12*\n\x08\x64\x65letion\x18\n \x01(\x0b\x32\x18.weighbridge.v1.DeletionB\x07\n\x05_card\"S\n\x08\x44\x65letion\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xe4\x01\n\x12\x43reateModelRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1b\n\x05owner\x18\x03 \x01(\tB\x0c\xbaH\tr\x07\x18\x80\x02\xba\x01\x01\x00\x12!\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xbaH\tr\x07(\x80 \xba\x01\x01\x00\x12\x1a\n\x04team\x18\x05 \x01(\tB\x0c\xbaH\tr\x07\x18\x80\x02\xba\x01\x01\x00\x12\x1d\n\x07\x63ontact\x18\x06 \x01(\tB\x0c\xbaH\tr\x07\x18\x80\x02\xba\x01\x01\x00\x12\x1b\n\x04\x63\x61rd\x18\x07 \x01(\tB\r\xbaH\nr\x08(\x80\x80\x04\xba\x01\x01\x00\"(\n\x0fGetModelRequest\x12\x15\n\x04name\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"d\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x14\n\x0cshow_deleted\x18\x03 \x01(\x08\"T\n\x12ListModelsResponse\x12%\n\x06models\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb7\x02\n\x12UpdateModelRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\"\n\x05owner\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\x80\x02\xba\x01\x01\x00H\x00\x88\x01\x01\x12&\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x0c\xbaH\tr\x07(\x80 \xba\x01\x01\x00H\x01\x88\x01\x01\x12\x1f\n\x04team\x18\x05 \x01(\tB\x0c\xbaH\tr\x07\x18\x80\x02\xba\x01\x01\x00H\x02\x88\x01\x01\x12\"\n\x07\x63ontact\x18\x06 \x01(\tB\x0c\xbaH\tr\x07\x18\x80\x02\xba\x01\x01\x00H\x03\x88\x01\x01\x12 \n\x04\x63\x61rd\x18\x07 \x01(\tB\r\xbaH\nr\x08(\x80\x80\x04\xba\x01\x01\x00H\x04\x88\x01\x01\x42\x08\n\x06_ownerB\x0e\n\x0c_descriptionB\x07\n\x05_teamB\n\n\x08_contactB\x07\n\x05_card\"l\n\x12\x44\x65leteModelRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x12\x1e\n\x06reason\x18\x03 \x01(\tB\x0e\xbaH\x0br\t\x10\x01\x18\x80\x08\xba\x01\x01\x00\"M\n\x13RestoreModelRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x18\n\x04name\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xff\x01\x32\xd1\x03\n\x0cModelService\x12H\n\x0b\x43reateModel\x12\".weighbridge.v1.CreateModelRequest\x1a\x15.weighbridge.v1.Model\x12\x42\n\x08GetModel\x12\x1f.weighbridge.v1.GetModelRequest\x1a\x15.weighbridge.v1.Model\x12S\n\nListModels\x12!.weighbridge.v1.ListModelsRequest\x1a\".weighbridge.v1.ListModelsResponse\x12H\n\x0bUpdateModel\x12\".weighbridge.v1.UpdateModelRequest\x1a\x15.weighbridge.v1.Model\x12H\n\x0b\x44\x65leteModel\x12\".weighbridge.v1.DeleteModelRequest\x1a\x15.weighbridge.v1.Model\x12J\n\x0cRestoreModel\x12#.weighbridge.v1.RestoreModelRequest\x1a\x15.weighbridge.v1.Modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,25 +38,63 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_CREATEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_CREATEMODELREQUEST'].fields_by_name['owner']._loaded_options = None
-  _globals['_CREATEMODELREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\tr\007\030\200\002\272\001\001\000'
   _globals['_CREATEMODELREQUEST'].fields_by_name['description']._loaded_options = None
-  _globals['_CREATEMODELREQUEST'].fields_by_name['description']._serialized_options = b'\272H\006r\004(\200\200\004'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['description']._serialized_options = b'\272H\tr\007(\200 \272\001\001\000'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['team']._loaded_options = None
+  _globals['_CREATEMODELREQUEST'].fields_by_name['team']._serialized_options = b'\272H\tr\007\030\200\002\272\001\001\000'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['contact']._loaded_options = None
+  _globals['_CREATEMODELREQUEST'].fields_by_name['contact']._serialized_options = b'\272H\tr\007\030\200\002\272\001\001\000'
+  _globals['_CREATEMODELREQUEST'].fields_by_name['card']._loaded_options = None
+  _globals['_CREATEMODELREQUEST'].fields_by_name['card']._serialized_options = b'\272H\nr\010(\200\200\004\272\001\001\000'
   _globals['_GETMODELREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\005*\003\030\350\007'
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTMODELSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['owner']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['owner']._serialized_options = b'\272H\013r\t\020\001\030\200\002\272\001\001\000'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['description']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['description']._serialized_options = b'\272H\tr\007(\200 \272\001\001\000'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['team']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['team']._serialized_options = b'\272H\tr\007\030\200\002\272\001\001\000'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['contact']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['contact']._serialized_options = b'\272H\tr\007\030\200\002\272\001\001\000'
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['card']._loaded_options = None
+  _globals['_UPDATEMODELREQUEST'].fields_by_name['card']._serialized_options = b'\272H\nr\010(\200\200\004\272\001\001\000'
+  _globals['_DELETEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
+  _globals['_DELETEMODELREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_DELETEMODELREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\013r\t\020\001\030\200\010\272\001\001\000'
+  _globals['_RESTOREMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESTOREMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_RESTOREMODELREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESTOREMODELREQUEST'].fields_by_name['name']._serialized_options = b'\272H\007r\005\020\001\030\377\001'
   _globals['_MODEL']._serialized_start=110
-  _globals['_MODEL']._serialized_end=258
-  _globals['_CREATEMODELREQUEST']._serialized_start=261
-  _globals['_CREATEMODELREQUEST']._serialized_end=394
-  _globals['_GETMODELREQUEST']._serialized_start=396
-  _globals['_GETMODELREQUEST']._serialized_end=436
-  _globals['_LISTMODELSREQUEST']._serialized_start=438
-  _globals['_LISTMODELSREQUEST']._serialized_end=516
-  _globals['_LISTMODELSRESPONSE']._serialized_start=518
-  _globals['_LISTMODELSRESPONSE']._serialized_end=602
-  _globals['_MODELSERVICE']._serialized_start=605
-  _globals['_MODELSERVICE']._serialized_end=846
+  _globals['_MODEL']._serialized_end=361
+  _globals['_DELETION']._serialized_start=363
+  _globals['_DELETION']._serialized_end=446
+  _globals['_CREATEMODELREQUEST']._serialized_start=449
+  _globals['_CREATEMODELREQUEST']._serialized_end=677
+  _globals['_GETMODELREQUEST']._serialized_start=679
+  _globals['_GETMODELREQUEST']._serialized_end=719
+  _globals['_LISTMODELSREQUEST']._serialized_start=721
+  _globals['_LISTMODELSREQUEST']._serialized_end=821
+  _globals['_LISTMODELSRESPONSE']._serialized_start=823
+  _globals['_LISTMODELSRESPONSE']._serialized_end=907
+  _globals['_UPDATEMODELREQUEST']._serialized_start=910
+  _globals['_UPDATEMODELREQUEST']._serialized_end=1221
+  _globals['_DELETEMODELREQUEST']._serialized_start=1223
+  _globals['_DELETEMODELREQUEST']._serialized_end=1331
+  _globals['_RESTOREMODELREQUEST']._serialized_start=1333
+  _globals['_RESTOREMODELREQUEST']._serialized_end=1410
+  _globals['_MODELSERVICE']._serialized_start=1413
+  _globals['_MODELSERVICE']._serialized_end=1878
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,10 @@ class Model(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     LATEST_VERSION_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    DELETION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`project.task.architecture`."""
     creator: _builtins.str
@@ -41,9 +45,19 @@ class Model(_message.Message):
     """What it is for, in a sentence."""
     latest_version: _builtins.int
     """The number of its newest committed version; 0 when it has none."""
+    team: _builtins.str
+    """The group that the owner works in."""
+    contact: _builtins.str
+    """Where to ask about it: an address, a channel, a page."""
+    card: _builtins.str
+    """Its card: Markdown for people, which the server never reads. Absent in lists."""
     @_builtins.property
     def created_time(self) -> _timestamp_pb2.Timestamp:
         """When it was registered, by the database's clock."""
+
+    @_builtins.property
+    def deletion(self) -> Global___Deletion:
+        """Present when it is deleted."""
 
     def __init__(
         self,
@@ -54,14 +68,52 @@ class Model(_message.Message):
         description: _builtins.str = ...,
         created_time: _timestamp_pb2.Timestamp | None = ...,
         latest_version: _builtins.int = ...,
+        team: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        card: _builtins.str | None = ...,
+        deletion: Global___Deletion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_card", b"_card", "card", b"card", "created_time", b"created_time", "deletion", b"deletion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "creator", b"creator", "description", b"description", "latest_version", b"latest_version", "name", b"name", "owner", b"owner"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_card", b"_card", "card", b"card", "contact", b"contact", "created_time", b"created_time", "creator", b"creator", "deletion", b"deletion", "description", b"description", "latest_version", b"latest_version", "name", b"name", "owner", b"owner", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__card: _TypeAlias = _typing.Literal["card"]  # noqa: Y015
+    _WhichOneofArgType__card: _TypeAlias = _typing.Literal["_card", b"_card"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__card) -> _WhichOneofReturnType__card | None: ...
+
+Global___Model: _TypeAlias = Model  # noqa: Y015
+
+@_typing.final
+class Deletion(_message.Message):
+    """How something came to be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    actor: _builtins.str
+    """Who deleted it."""
+    reason: _builtins.str
+    """Why, in their words."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """By the database's clock."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Model: _TypeAlias = Model  # noqa: Y015
+Global___Deletion: _TypeAlias = Deletion  # noqa: Y015
 
 @_typing.final
 class CreateModelRequest(_message.Message):
@@ -73,14 +125,23 @@ class CreateModelRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     OWNER_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """Chosen by the caller, the same for every try of one creation. Empty: every call is its own."""
     name: _builtins.str
     """`project.task.architecture`."""
     owner: _builtins.str
-    """Empty: the creator."""
+    """The person or service that answers for it. Empty: the creator."""
     description: _builtins.str
     """What it is for, in a sentence."""
+    team: _builtins.str
+    """The group that the owner works in."""
+    contact: _builtins.str
+    """Where to ask about it: an address, a channel, a page."""
+    card: _builtins.str
+    """Its card: Markdown for people."""
     def __init__(
         self,
         *,
@@ -88,10 +149,13 @@ class CreateModelRequest(_message.Message):
         name: _builtins.str = ...,
         owner: _builtins.str = ...,
         description: _builtins.str = ...,
+        team: _builtins.str = ...,
+        contact: _builtins.str = ...,
+        card: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "contact", b"contact", "description", b"description", "name", b"name", "owner", b"owner", "request_id", b"request_id", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -127,19 +191,23 @@ class ListModelsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many models; 0: the server's choice (100)."""
     page_token: _builtins.str
     """`next_page_token` of the page before; empty: the first page."""
+    show_deleted: _builtins.bool
+    """Whether deleted models are listed too, each with its deletion."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -172,3 +240,124 @@ class ListModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateModelRequest(_message.Message):
+    """See ModelService.UpdateModel. A field that is absent stays as it is; one that is present and empty is cleared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TEAM_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one update. Empty: every call is its own."""
+    name: _builtins.str
+    """`project.task.architecture`."""
+    owner: _builtins.str
+    """Never empty: a model has an owner."""
+    description: _builtins.str
+    """What it is for, in a sentence."""
+    team: _builtins.str
+    """The group that the owner works in."""
+    contact: _builtins.str
+    """Where to ask about it: an address, a channel, a page."""
+    card: _builtins.str
+    """Its card: Markdown for people."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        owner: _builtins.str | None = ...,
+        description: _builtins.str | None = ...,
+        team: _builtins.str | None = ...,
+        contact: _builtins.str | None = ...,
+        card: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_card", b"_card", "_contact", b"_contact", "_description", b"_description", "_owner", b"_owner", "_team", b"_team", "card", b"card", "contact", b"contact", "description", b"description", "owner", b"owner", "team", b"team"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_card", b"_card", "_contact", b"_contact", "_description", b"_description", "_owner", b"_owner", "_team", b"_team", "card", b"card", "contact", b"contact", "description", b"description", "name", b"name", "owner", b"owner", "request_id", b"request_id", "team", b"team"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__card: _TypeAlias = _typing.Literal["card"]  # noqa: Y015
+    _WhichOneofArgType__card: _TypeAlias = _typing.Literal["_card", b"_card"]  # noqa: Y015
+    _WhichOneofReturnType__contact: _TypeAlias = _typing.Literal["contact"]  # noqa: Y015
+    _WhichOneofArgType__contact: _TypeAlias = _typing.Literal["_contact", b"_contact"]  # noqa: Y015
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    _WhichOneofReturnType__owner: _TypeAlias = _typing.Literal["owner"]  # noqa: Y015
+    _WhichOneofArgType__owner: _TypeAlias = _typing.Literal["_owner", b"_owner"]  # noqa: Y015
+    _WhichOneofReturnType__team: _TypeAlias = _typing.Literal["team"]  # noqa: Y015
+    _WhichOneofArgType__team: _TypeAlias = _typing.Literal["_team", b"_team"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__card) -> _WhichOneofReturnType__card | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact) -> _WhichOneofReturnType__contact | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__owner) -> _WhichOneofReturnType__owner | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__team) -> _WhichOneofReturnType__team | None: ...
+
+Global___UpdateModelRequest: _TypeAlias = UpdateModelRequest  # noqa: Y015
+
+@_typing.final
+class DeleteModelRequest(_message.Message):
+    """See ModelService.DeleteModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one deletion. Empty: every call is its own."""
+    name: _builtins.str
+    """`project.task.architecture`."""
+    reason: _builtins.str
+    """Why: whoever looks for the model is told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteModelRequest: _TypeAlias = DeleteModelRequest  # noqa: Y015
+
+@_typing.final
+class RestoreModelRequest(_message.Message):
+    """See ModelService.RestoreModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one restoration. Empty: every call is its own."""
+    name: _builtins.str
+    """`project.task.architecture`."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreModelRequest: _TypeAlias = RestoreModelRequest  # noqa: Y015

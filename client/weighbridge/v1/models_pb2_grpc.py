@@ -26,10 +26,21 @@ if _version_not_supported:
 
 
 class ModelServiceStub:
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     def __init__(self, channel):
@@ -53,47 +64,120 @@ class ModelServiceStub:
                 request_serializer=weighbridge_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=weighbridge_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.UpdateModel = channel.unary_unary(
+                '/weighbridge.v1.ModelService/UpdateModel',
+                request_serializer=weighbridge_dot_v1_dot_models__pb2.UpdateModelRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_models__pb2.Model.FromString,
+                _registered_method=True)
+        self.DeleteModel = channel.unary_unary(
+                '/weighbridge.v1.ModelService/DeleteModel',
+                request_serializer=weighbridge_dot_v1_dot_models__pb2.DeleteModelRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_models__pb2.Model.FromString,
+                _registered_method=True)
+        self.RestoreModel = channel.unary_unary(
+                '/weighbridge.v1.ModelService/RestoreModel',
+                request_serializer=weighbridge_dot_v1_dot_models__pb2.RestoreModelRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_models__pb2.Model.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer:
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     def CreateModel(self, request, context):
         """Registers a model, empty of versions.
 
-        The server appends one event `model.created` in the same transaction. Sending the same `request_id`
-        again with the same payload returns the model of the first call.
+        Sending the same `request_id` again with the same payload returns the model of the first call.
 
         Errors:
         INVALID_ARGUMENT / INVALID_NAME: the name breaks the pattern; violations name the segments.
         INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
-        ALREADY_EXISTS / MODEL_EXISTS: the name is taken.
+        ALREADY_EXISTS / MODEL_EXISTS: the name is taken, by a deleted model too; the message says which.
+        NOT_FOUND / MODEL_DELETED: the id came before, and the model that it made was deleted since.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Returns one model.
+        """Returns one model, with its card.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND
+        NOT_FOUND / MODEL_DELETED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists models by name, a page at a time.
+        """Lists models by name, a page at a time, without their cards.
 
-        Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another.
+        Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another. A page may have
+        fewer models than were asked for: clients MUST go by `next_page_token`.
 
         Errors:
         INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateModel(self, request, context):
+        """Changes what is said of a model: the fields that are present, and no other. Returns the model as it is then.
+
+        Calls that run at once are one after the other: each changes its own fields, of the same field the later one
+        wins, and the journal has what it replaced. A call that changes nothing appends no event.
+
+        Errors:
+        INVALID_ARGUMENT / INVALID_REQUEST: no field is present.
+        INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+        NOT_FOUND / MODEL_NOT_FOUND
+        NOT_FOUND / MODEL_DELETED: restore it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteModel(self, request, context):
+        """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
+
+        Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
+        the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+        or the version was committed and is hidden with the rest.
+
+        Errors:
+        INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+        NOT_FOUND / MODEL_NOT_FOUND
+        NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
+        FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreModel(self, request, context):
+        """Brings a deleted model back as it was, with its versions under their numbers.
+
+        Errors:
+        INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+        NOT_FOUND / MODEL_NOT_FOUND
+        ALREADY_EXISTS / MODEL_EXISTS: it is not deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,6 +201,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     request_deserializer=weighbridge_dot_v1_dot_models__pb2.ListModelsRequest.FromString,
                     response_serializer=weighbridge_dot_v1_dot_models__pb2.ListModelsResponse.SerializeToString,
             ),
+            'UpdateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateModel,
+                    request_deserializer=weighbridge_dot_v1_dot_models__pb2.UpdateModelRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
+            'DeleteModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteModel,
+                    request_deserializer=weighbridge_dot_v1_dot_models__pb2.DeleteModelRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
+            'RestoreModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreModel,
+                    request_deserializer=weighbridge_dot_v1_dot_models__pb2.RestoreModelRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'weighbridge.v1.ModelService', rpc_method_handlers)
@@ -126,10 +225,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ModelService:
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     @staticmethod
@@ -203,6 +313,87 @@ class ModelService:
             '/weighbridge.v1.ModelService/ListModels',
             weighbridge_dot_v1_dot_models__pb2.ListModelsRequest.SerializeToString,
             weighbridge_dot_v1_dot_models__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.ModelService/UpdateModel',
+            weighbridge_dot_v1_dot_models__pb2.UpdateModelRequest.SerializeToString,
+            weighbridge_dot_v1_dot_models__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.ModelService/DeleteModel',
+            weighbridge_dot_v1_dot_models__pb2.DeleteModelRequest.SerializeToString,
+            weighbridge_dot_v1_dot_models__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.ModelService/RestoreModel',
+            weighbridge_dot_v1_dot_models__pb2.RestoreModelRequest.SerializeToString,
+            weighbridge_dot_v1_dot_models__pb2.Model.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,10 +27,21 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ModelServiceStub:
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     @_typing.overload
@@ -40,69 +51,161 @@ class ModelServiceStub:
     CreateModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.CreateModelRequest, _models_pb2.Model]
     """Registers a model, empty of versions.
 
-    The server appends one event `model.created` in the same transaction. Sending the same `request_id`
-    again with the same payload returns the model of the first call.
+    Sending the same `request_id` again with the same payload returns the model of the first call.
 
     Errors:
       INVALID_ARGUMENT / INVALID_NAME: the name breaks the pattern; violations name the segments.
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
-      ALREADY_EXISTS / MODEL_EXISTS: the name is taken.
+      ALREADY_EXISTS / MODEL_EXISTS: the name is taken, by a deleted model too; the message says which.
+      NOT_FOUND / MODEL_DELETED: the id came before, and the model that it made was deleted since.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.Model]
-    """Returns one model.
+    """Returns one model, with its card.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]
-    """Lists models by name, a page at a time.
+    """Lists models by name, a page at a time, without their cards.
 
-    Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another.
+    Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another. A page may have
+    fewer models than were asked for: clients MUST go by `next_page_token`.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
+    UpdateModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.UpdateModelRequest, _models_pb2.Model]
+    """Changes what is said of a model: the fields that are present, and no other. Returns the model as it is then.
+
+    Calls that run at once are one after the other: each changes its own fields, of the same field the later one
+    wins, and the journal has what it replaced. A call that changes nothing appends no event.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_REQUEST: no field is present.
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: restore it first.
+    """
+    DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]
+    """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
+
+    Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
+    the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    or the version was committed and is hidden with the rest.
+
+    Errors:
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
+      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+    """
+    RestoreModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.RestoreModelRequest, _models_pb2.Model]
+    """Brings a deleted model back as it was, with its versions under their numbers.
+
+    Errors:
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      ALREADY_EXISTS / MODEL_EXISTS: it is not deleted.
+    """
 
 @_typing.type_check_only
 class ModelServiceAsyncStub(ModelServiceStub):
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateModel: _aio.UnaryUnaryMultiCallable[_models_pb2.CreateModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Registers a model, empty of versions.
 
-    The server appends one event `model.created` in the same transaction. Sending the same `request_id`
-    again with the same payload returns the model of the first call.
+    Sending the same `request_id` again with the same payload returns the model of the first call.
 
     Errors:
       INVALID_ARGUMENT / INVALID_NAME: the name breaks the pattern; violations name the segments.
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
-      ALREADY_EXISTS / MODEL_EXISTS: the name is taken.
+      ALREADY_EXISTS / MODEL_EXISTS: the name is taken, by a deleted model too; the message says which.
+      NOT_FOUND / MODEL_DELETED: the id came before, and the model that it made was deleted since.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_models_pb2.GetModelRequest, _models_pb2.Model]  # type: ignore[assignment]
-    """Returns one model.
+    """Returns one model, with its card.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_models_pb2.ListModelsRequest, _models_pb2.ListModelsResponse]  # type: ignore[assignment]
-    """Lists models by name, a page at a time.
+    """Lists models by name, a page at a time, without their cards.
 
-    Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another.
+    Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another. A page may have
+    fewer models than were asked for: clients MUST go by `next_page_token`.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
+    UpdateModel: _aio.UnaryUnaryMultiCallable[_models_pb2.UpdateModelRequest, _models_pb2.Model]  # type: ignore[assignment]
+    """Changes what is said of a model: the fields that are present, and no other. Returns the model as it is then.
+
+    Calls that run at once are one after the other: each changes its own fields, of the same field the later one
+    wins, and the journal has what it replaced. A call that changes nothing appends no event.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_REQUEST: no field is present.
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: restore it first.
+    """
+    DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]  # type: ignore[assignment]
+    """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
+
+    Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
+    the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    or the version was committed and is hidden with the rest.
+
+    Errors:
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
+      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+    """
+    RestoreModel: _aio.UnaryUnaryMultiCallable[_models_pb2.RestoreModelRequest, _models_pb2.Model]  # type: ignore[assignment]
+    """Brings a deleted model back as it was, with its versions under their numbers.
+
+    Errors:
+      INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+      NOT_FOUND / MODEL_NOT_FOUND
+      ALREADY_EXISTS / MODEL_EXISTS: it is not deleted.
+    """
 
 class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Models: the names under which versions are numbered.
+    """Models: the names under which versions are numbered, and what people say of them.
 
     A name is `project.task.architecture`: three segments of `[a-z0-9-]`, each beginning with a letter or
     digit and at most 63 characters long.
+
+    Each change appends one event in its transaction: `model.created`, `model.updated`, `model.deleted` or
+    `model.restored`, whose resource is the name. Its `before` and `after` are the whole model without its times and
+    numbers; in the place of the card, which the journal does not repeat, stand `card_bytes` and `card_digest`, the
+    BLAKE3-256 of its UTF-8 text. An event whose model is deleted has a `deletion` too.
+
+    A deleted model keeps its name, its card and its versions, and none of them is there for any call but RestoreModel,
+    CreateModel (which says that the name is taken) and ListModels (when asked): every other call that names it, or a
+    version of it, answers NOT_FOUND / MODEL_DELETED. Nothing of it is removed.
+
+    Texts are kept as they are sent; a NUL character, which the database cannot keep, is refused.
     """
 
     @_abc_1.abstractmethod
@@ -113,13 +216,13 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
         """Registers a model, empty of versions.
 
-        The server appends one event `model.created` in the same transaction. Sending the same `request_id`
-        again with the same payload returns the model of the first call.
+        Sending the same `request_id` again with the same payload returns the model of the first call.
 
         Errors:
           INVALID_ARGUMENT / INVALID_NAME: the name breaks the pattern; violations name the segments.
           INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
-          ALREADY_EXISTS / MODEL_EXISTS: the name is taken.
+          ALREADY_EXISTS / MODEL_EXISTS: the name is taken, by a deleted model too; the message says which.
+          NOT_FOUND / MODEL_DELETED: the id came before, and the model that it made was deleted since.
         """
 
     @_abc_1.abstractmethod
@@ -128,10 +231,11 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
-        """Returns one model.
+        """Returns one model, with its card.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND
+          NOT_FOUND / MODEL_DELETED
         """
 
     @_abc_1.abstractmethod
@@ -140,12 +244,64 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _models_pb2.ListModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.ListModelsResponse, _abc.Awaitable[_models_pb2.ListModelsResponse]]:
-        """Lists models by name, a page at a time.
+        """Lists models by name, a page at a time, without their cards.
 
-        Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another.
+        Pages follow the key, not a count: a model created meanwhile neither repeats nor hides another. A page may have
+        fewer models than were asked for: clients MUST go by `next_page_token`.
 
         Errors:
           INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateModel(
+        self,
+        request: _models_pb2.UpdateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
+        """Changes what is said of a model: the fields that are present, and no other. Returns the model as it is then.
+
+        Calls that run at once are one after the other: each changes its own fields, of the same field the later one
+        wins, and the journal has what it replaced. A call that changes nothing appends no event.
+
+        Errors:
+          INVALID_ARGUMENT / INVALID_REQUEST: no field is present.
+          INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+          NOT_FOUND / MODEL_NOT_FOUND
+          NOT_FOUND / MODEL_DELETED: restore it first.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteModel(
+        self,
+        request: _models_pb2.DeleteModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
+        """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
+
+        Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
+        the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+        or the version was committed and is hidden with the rest.
+
+        Errors:
+          INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+          NOT_FOUND / MODEL_NOT_FOUND
+          NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
+          FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreModel(
+        self,
+        request: _models_pb2.RestoreModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
+        """Brings a deleted model back as it was, with its versions under their numbers.
+
+        Errors:
+          INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
+          NOT_FOUND / MODEL_NOT_FOUND
+          ALREADY_EXISTS / MODEL_EXISTS: it is not deleted.
         """
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -90,7 +90,7 @@ Global___Value: _TypeAlias = Value  # noqa: Y015
 
 @_typing.final
 class Record(_message.Message):
-    """What a version records beside its files. All parts together are at most 64 KiB when encoded."""
+    """What a version records beside its files. All parts together are at most 64 KiB as canonical JSON (SPEC.md)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,6 +141,10 @@ class Record(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     DATASETS_FIELD_NUMBER: _builtins.int
     PARENTS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
     description: _builtins.str
     """What this version is, in the pusher's words."""
     @_builtins.property
@@ -159,6 +163,22 @@ class Record(_message.Message):
     def parents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Parent]:
         """The versions it was made from."""
 
+    @_builtins.property
+    def source(self) -> Global___SourceCode:
+        """The code that made it. Absent: not recorded."""
+
+    @_builtins.property
+    def environment(self) -> Global___Environment:
+        """Where it was made. Absent: not recorded."""
+
+    @_builtins.property
+    def signature(self) -> Global___Signature:
+        """What the model takes and gives. Absent: not recorded."""
+
+    @_builtins.property
+    def energy(self) -> Global___Energy:
+        """What making it took. Absent: not recorded."""
+
     def __init__(
         self,
         *,
@@ -167,10 +187,14 @@ class Record(_message.Message):
         tags: _abc.Mapping[_builtins.str, Global___Value] | None = ...,
         datasets: _abc.Iterable[Global___Dataset] | None = ...,
         parents: _abc.Iterable[Global___Parent] | None = ...,
+        source: Global___SourceCode | None = ...,
+        environment: Global___Environment | None = ...,
+        signature: Global___Signature | None = ...,
+        energy: Global___Energy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["energy", b"energy", "environment", b"environment", "signature", b"signature", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "description", b"description", "params", b"params", "parents", b"parents", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "description", b"description", "energy", b"energy", "environment", b"environment", "params", b"params", "parents", b"parents", "signature", b"signature", "source", b"source", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,6 +263,295 @@ class Parent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Parent: _TypeAlias = Parent  # noqa: Y015
+
+@_typing.final
+class SourceCode(_message.Message):
+    """The code that made a version, as it was when the version was begun. A client MUST leave out credentials: the
+    userinfo of URLs, and values whose name says that they are secret.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    DIRTY_FIELD_NUMBER: _builtins.int
+    DIFF_DIGEST_FIELD_NUMBER: _builtins.int
+    UNTRACKED_DIGEST_FIELD_NUMBER: _builtins.int
+    ENTRY_POINT_FIELD_NUMBER: _builtins.int
+    COMMAND_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    """Where the code is kept: the URL of the repository's remote."""
+    commit: _builtins.str
+    """The commit that was checked out, in full; empty where there is none yet."""
+    branch: _builtins.str
+    """The branch; empty where HEAD is detached."""
+    dirty: _builtins.bool
+    """Something differed from the commit: a tracked file, or there were untracked files that are not ignored."""
+    diff_digest: _builtins.str
+    """Of the output of `git diff --binary --full-index` against the commit, staged changes included; empty where no
+    tracked file differed.
+    """
+    untracked_digest: _builtins.str
+    """Of the paths of the untracked files that are not ignored, from the repository's root, sorted as bytes, each with
+    a NUL after it; empty where there were none.
+    """
+    entry_point: _builtins.str
+    """The script or module that ran; a script in the repository by its path from the root."""
+    @_builtins.property
+    def command(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The command line, one argument an item."""
+
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+        commit: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        dirty: _builtins.bool = ...,
+        diff_digest: _builtins.str = ...,
+        untracked_digest: _builtins.str = ...,
+        entry_point: _builtins.str = ...,
+        command: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "command", b"command", "commit", b"commit", "diff_digest", b"diff_digest", "dirty", b"dirty", "entry_point", b"entry_point", "repository", b"repository", "untracked_digest", b"untracked_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceCode: _TypeAlias = SourceCode  # noqa: Y015
+
+@_typing.final
+class Environment(_message.Message):
+    """Where a version was made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class PackagesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PYTHON_FIELD_NUMBER: _builtins.int
+    IMPLEMENTATION_FIELD_NUMBER: _builtins.int
+    OS_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
+    CPU_FIELD_NUMBER: _builtins.int
+    CPU_COUNT_FIELD_NUMBER: _builtins.int
+    ACCELERATORS_FIELD_NUMBER: _builtins.int
+    CONTAINER_IMAGE_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
+    PACKAGES_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    LOCK_FILE_FIELD_NUMBER: _builtins.int
+    LOCK_DIGEST_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    python: _builtins.str
+    """The version of Python, such as `3.11.7`."""
+    implementation: _builtins.str
+    """Its implementation, such as `CPython`."""
+    os: _builtins.str
+    """The operating system, such as `Debian GNU/Linux 12 (bookworm)`."""
+    platform: _builtins.str
+    """Kernel, its release and the machine's architecture, such as `Linux 6.1.0 x86_64`."""
+    cpu: _builtins.str
+    """The model of the processor."""
+    cpu_count: _builtins.int
+    """How many logical processors there were."""
+    container_image: _builtins.str
+    """The container's image, where its starter said so."""
+    packages_left_out: _builtins.int
+    """How many installed packages `packages` leaves out, as the record had no room for them."""
+    lock_file: _builtins.str
+    """The name of the lock file of the code's packages."""
+    lock_digest: _builtins.str
+    """Of its content."""
+    host: _builtins.str
+    """The machine's name."""
+    user: _builtins.str
+    """The user of that machine."""
+    @_builtins.property
+    def accelerators(self) -> _containers.RepeatedCompositeFieldContainer[Global___Accelerator]:
+        """Its accelerators, one item each."""
+
+    @_builtins.property
+    def packages(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Installed packages: names in lower case with hyphens, and versions."""
+
+    def __init__(
+        self,
+        *,
+        python: _builtins.str = ...,
+        implementation: _builtins.str = ...,
+        os: _builtins.str = ...,
+        platform: _builtins.str = ...,
+        cpu: _builtins.str = ...,
+        cpu_count: _builtins.int = ...,
+        accelerators: _abc.Iterable[Global___Accelerator] | None = ...,
+        container_image: _builtins.str = ...,
+        packages: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        packages_left_out: _builtins.int = ...,
+        lock_file: _builtins.str = ...,
+        lock_digest: _builtins.str = ...,
+        host: _builtins.str = ...,
+        user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accelerators", b"accelerators", "container_image", b"container_image", "cpu", b"cpu", "cpu_count", b"cpu_count", "host", b"host", "implementation", b"implementation", "lock_digest", b"lock_digest", "lock_file", b"lock_file", "os", b"os", "packages", b"packages", "packages_left_out", b"packages_left_out", "platform", b"platform", "python", b"python", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Environment: _TypeAlias = Environment  # noqa: Y015
+
+@_typing.final
+class Accelerator(_message.Message):
+    """A device that computes beside the processor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    DRIVER_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The model, such as `NVIDIA A100-SXM4-80GB`."""
+    memory_bytes: _builtins.int
+    """Its memory; 0 where it is not known."""
+    driver: _builtins.str
+    """The version of its driver."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+        driver: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["driver", b"driver", "memory_bytes", b"memory_bytes", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Accelerator: _TypeAlias = Accelerator  # noqa: Y015
+
+@_typing.final
+class Signature(_message.Message):
+    """What a model takes and gives."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUTS_FIELD_NUMBER: _builtins.int
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]:
+        """What it takes, in order."""
+
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorSpec]:
+        """What it gives, in order."""
+
+    def __init__(
+        self,
+        *,
+        inputs: _abc.Iterable[Global___TensorSpec] | None = ...,
+        outputs: _abc.Iterable[Global___TensorSpec] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs", "outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Signature: _TypeAlias = Signature  # noqa: Y015
+
+@_typing.final
+class TensorSpec(_message.Message):
+    """An input or output of a model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DTYPE_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    dtype: _builtins.str
+    """The type of its elements, as its framework writes it: `float32`, `int64`, `string`."""
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Its dimensions, the slowest first; -1 is one of any size. Empty: a scalar."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        dtype: _builtins.str = ...,
+        shape: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dtype", b"dtype", "name", b"name", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TensorSpec: _TypeAlias = TensorSpec  # noqa: Y015
+
+@_typing.final
+class Energy(_message.Message):
+    """What making a version took."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KWH_FIELD_NUMBER: _builtins.int
+    GCO2E_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    kwh: _builtins.float
+    """Electricity, in kWh."""
+    gco2e: _builtins.float
+    """Emissions, in grams of CO2 equivalent."""
+    region: _builtins.str
+    """Where the electricity came from, such as `DE` or a cloud's region."""
+    method: _builtins.str
+    """How it was found: a meter, a tool, an estimate."""
+    def __init__(
+        self,
+        *,
+        kwh: _builtins.float | None = ...,
+        gco2e: _builtins.float | None = ...,
+        region: _builtins.str = ...,
+        method: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_gco2e", b"_gco2e", "_kwh", b"_kwh", "gco2e", b"gco2e", "kwh", b"kwh"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_gco2e", b"_gco2e", "_kwh", b"_kwh", "gco2e", b"gco2e", "kwh", b"kwh", "method", b"method", "region", b"region"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__gco2e: _TypeAlias = _typing.Literal["gco2e"]  # noqa: Y015
+    _WhichOneofArgType__gco2e: _TypeAlias = _typing.Literal["_gco2e", b"_gco2e"]  # noqa: Y015
+    _WhichOneofReturnType__kwh: _TypeAlias = _typing.Literal["kwh"]  # noqa: Y015
+    _WhichOneofArgType__kwh: _TypeAlias = _typing.Literal["_kwh", b"_kwh"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gco2e) -> _WhichOneofReturnType__gco2e | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kwh) -> _WhichOneofReturnType__kwh | None: ...
+
+Global___Energy: _TypeAlias = Energy  # noqa: Y015
 
 @_typing.final
 class MetricPoint(_message.Message):

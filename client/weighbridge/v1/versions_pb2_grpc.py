@@ -98,7 +98,8 @@ class VersionServiceServicer:
         upload that ended are kept for 24 h, so that the next try does not send them again.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND: create the model first.
+        NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+        NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
         NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
         INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
         INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
@@ -115,10 +116,11 @@ class VersionServiceServicer:
         chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
         under the model's row lock; event `version.committed` is appended in the same transaction. A refused
         commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-        the same payload returns its version.
+        the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
 
         Errors:
         NOT_FOUND / UPLOAD_NOT_FOUND
+        NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
         FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
         FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
         INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -155,7 +157,7 @@ class VersionServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,17 +168,18 @@ class VersionServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListVersions(self, request, context):
-        """Lists committed versions, newest first, a page at a time, without their records.
+        """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
+        out where no model is named.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
         INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -49,7 +49,8 @@ class VersionServiceStub:
     upload that ended are kept for 24 h, so that the next try does not send them again.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND: create the model first.
+      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+      NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
@@ -62,10 +63,11 @@ class VersionServiceStub:
     chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
     under the model's row lock; event `version.committed` is appended in the same transaction. A refused
     commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-    the same payload returns its version.
+    the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
       FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -90,20 +92,21 @@ class VersionServiceStub:
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ResolveVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ResolveVersionRequest, _versions_pb2.ResolveVersionResponse]
     """Says which version a reference stands for now, so that what follows can be pinned to it.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ListVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]
-    """Lists committed versions, newest first, a page at a time, without their records.
+    """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
+    out where no model is named.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
 
@@ -128,7 +131,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
     upload that ended are kept for 24 h, so that the next try does not send them again.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND: create the model first.
+      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+      NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
@@ -141,10 +145,11 @@ class VersionServiceAsyncStub(VersionServiceStub):
     chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
     under the model's row lock; event `version.committed` is appended in the same transaction. A refused
     commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-    the same payload returns its version.
+    the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
+      NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
       FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -169,20 +174,21 @@ class VersionServiceAsyncStub(VersionServiceStub):
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ResolveVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.ResolveVersionRequest, _versions_pb2.ResolveVersionResponse]  # type: ignore[assignment]
     """Says which version a reference stands for now, so that what follows can be pinned to it.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ListVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]  # type: ignore[assignment]
-    """Lists committed versions, newest first, a page at a time, without their records.
+    """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
+    out where no model is named.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
 
@@ -210,7 +216,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         upload that ended are kept for 24 h, so that the next try does not send them again.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND: create the model first.
+          NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+          NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
           NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
           INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
           INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
@@ -229,10 +236,11 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
         under the model's row lock; event `version.committed` is appended in the same transaction. A refused
         commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-        the same payload returns its version.
+        the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
 
         Errors:
           NOT_FOUND / UPLOAD_NOT_FOUND
+          NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
           FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
           FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
           INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -275,7 +283,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -288,7 +296,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -297,10 +305,11 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _versions_pb2.ListVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.ListVersionsResponse, _abc.Awaitable[_versions_pb2.ListVersionsResponse]]:
-        """Lists committed versions, newest first, a page at a time, without their records.
+        """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
+        out where no model is named.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
           INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
 

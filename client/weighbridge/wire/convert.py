@@ -93,6 +93,10 @@ def record_message(record: values.Record) -> records_pb2.Record:
             for dataset in record.datasets
         ],
         parents=[records_pb2.Parent(ref=parent.ref, relation=_RELATIONS[parent.relation]) for parent in record.parents],
+        source=None if record.source is None else _source_message(record.source),
+        environment=None if record.environment is None else _environment_message(record.environment),
+        signature=None if record.signature is None else _signature_message(record.signature),
+        energy=None if record.energy is None else _energy_message(record.energy),
     )
 
 
@@ -107,6 +111,108 @@ def record_value(message: records_pb2.Record) -> values.Record:
             for dataset in message.datasets
         ),
         parents=tuple(values.Parent(parent.ref, _relation_value(parent.relation)) for parent in message.parents),
+        source=_source_value(message.source) if message.HasField("source") else None,
+        environment=_environment_value(message.environment) if message.HasField("environment") else None,
+        signature=_signature_value(message.signature) if message.HasField("signature") else None,
+        energy=_energy_value(message.energy) if message.HasField("energy") else None,
+    )
+
+
+def _source_message(source: values.SourceCode) -> records_pb2.SourceCode:
+    return records_pb2.SourceCode(
+        repository=source.repository,
+        commit=source.commit,
+        branch=source.branch,
+        dirty=source.dirty,
+        diff_digest=source.diff_digest,
+        untracked_digest=source.untracked_digest,
+        entry_point=source.entry_point,
+        command=source.command,
+    )
+
+
+def _source_value(message: records_pb2.SourceCode) -> values.SourceCode:
+    return values.SourceCode(
+        repository=message.repository,
+        commit=message.commit,
+        branch=message.branch,
+        dirty=message.dirty,
+        diff_digest=message.diff_digest,
+        untracked_digest=message.untracked_digest,
+        entry_point=message.entry_point,
+        command=tuple(message.command),
+    )
+
+
+def _environment_message(environment: values.Environment) -> records_pb2.Environment:
+    return records_pb2.Environment(
+        python=environment.python,
+        implementation=environment.implementation,
+        os=environment.os,
+        platform=environment.platform,
+        cpu=environment.cpu,
+        cpu_count=environment.cpu_count,
+        accelerators=[
+            records_pb2.Accelerator(name=device.name, memory_bytes=device.memory_bytes, driver=device.driver)
+            for device in environment.accelerators
+        ],
+        container_image=environment.container_image,
+        packages=environment.packages,
+        packages_left_out=environment.packages_left_out,
+        lock_file=environment.lock_file,
+        lock_digest=environment.lock_digest,
+        host=environment.host,
+        user=environment.user,
+    )
+
+
+def _environment_value(message: records_pb2.Environment) -> values.Environment:
+    return values.Environment(
+        python=message.python,
+        implementation=message.implementation,
+        os=message.os,
+        platform=message.platform,
+        cpu=message.cpu,
+        cpu_count=message.cpu_count,
+        accelerators=tuple(
+            values.Accelerator(device.name, device.memory_bytes, device.driver) for device in message.accelerators
+        ),
+        container_image=message.container_image,
+        packages=dict(sorted(message.packages.items())),
+        packages_left_out=message.packages_left_out,
+        lock_file=message.lock_file,
+        lock_digest=message.lock_digest,
+        host=message.host,
+        user=message.user,
+    )
+
+
+def _signature_message(signature: values.Signature) -> records_pb2.Signature:
+    inputs, outputs = (
+        [records_pb2.TensorSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape) for spec in specs]
+        for specs in (signature.inputs, signature.outputs)
+    )
+    return records_pb2.Signature(inputs=inputs, outputs=outputs)
+
+
+def _signature_value(message: records_pb2.Signature) -> values.Signature:
+    inputs, outputs = (
+        tuple(values.TensorSpec(spec.name, spec.dtype, tuple(spec.shape)) for spec in specs)
+        for specs in (message.inputs, message.outputs)
+    )
+    return values.Signature(inputs, outputs)
+
+
+def _energy_message(energy: values.Energy) -> records_pb2.Energy:
+    return records_pb2.Energy(kwh=energy.kwh, gco2e=energy.gco2e, region=energy.region, method=energy.method)
+
+
+def _energy_value(message: records_pb2.Energy) -> values.Energy:
+    return values.Energy(
+        kwh=message.kwh if message.HasField("kwh") else None,
+        gco2e=message.gco2e if message.HasField("gco2e") else None,
+        region=message.region,
+        method=message.method,
     )
 
 
@@ -145,6 +251,10 @@ def model_message(model: values.Model) -> models_pb2.Model:
         description=model.description,
         created_time=time_message(model.created_time),
         latest_version=model.latest_version,
+        team=model.team,
+        contact=model.contact,
+        card=model.card,
+        deletion=None if model.deletion is None else deletion_message(model.deletion),
     )
 
 
@@ -157,7 +267,21 @@ def model_value(message: models_pb2.Model) -> values.Model:
         description=message.description,
         created_time=time_value(message.created_time),
         latest_version=message.latest_version,
+        team=message.team,
+        contact=message.contact,
+        card=message.card if message.HasField("card") else None,
+        deletion=deletion_value(message.deletion) if message.HasField("deletion") else None,
     )
+
+
+def deletion_message(deletion: values.Deletion) -> models_pb2.Deletion:
+    """A deletion as a message."""
+    return models_pb2.Deletion(time=time_message(deletion.time), actor=deletion.actor, reason=deletion.reason)
+
+
+def deletion_value(message: models_pb2.Deletion) -> values.Deletion:
+    """A message as a deletion."""
+    return values.Deletion(time_value(message.time), message.actor, message.reason)
 
 
 def version_message(version: values.Version) -> versions_pb2.Version:
@@ -310,3 +434,23 @@ def event_message(event: values.Event) -> journal_pb2.Event:
         previous_hash=event.previous_hash.hex(),
         hash=event.hash.hex(),
     )
+
+
+def event_value(message: journal_pb2.Event) -> values.Event:
+    """A message as an event. Raises: DataLoss, where its time or a hash is none."""
+    return values.Event(
+        revision=message.revision,
+        time=time_value(message.time),
+        actor=message.actor,
+        action=message.action,
+        resource=message.resource,
+        before=message.before_json,
+        after=message.after_json,
+        previous_hash=event_hash_value(message.previous_hash, message.revision),
+        hash=event_hash_value(message.hash, message.revision),
+    )
+
+
+def event_hash_value(text: str, revision: int) -> Digest:
+    """A hash of the journal as its 32 bytes. Raises: DataLoss."""
+    return _digest_value(f"b3:{text}", f"event {revision}")

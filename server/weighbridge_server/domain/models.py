@@ -1,68 +1,238 @@
-"""Registering and finding models."""
+"""Models: registering, describing, finding, deleting and restoring them."""
 
 from __future__ import annotations
 
-from weighbridge.core.errors import InvalidRequest, ModelExists, ModelNotFound, Violation
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from blake3 import blake3
+
+from weighbridge.core.digest import format_digest
+from weighbridge.core.errors import ModelDeleted, ModelExists, ModelInUse, ModelNotFound, Violation
+from weighbridge.core.model_check import check_model_deletion, check_model_update, check_new_model
 from weighbridge.core.refs import check_model_name
-from weighbridge.core.values import Model
+from weighbridge.core.values import Deletion, Model
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.requests import once
 
+_PAGE_BYTES = 1024 * 1024
+"""A page of models with long texts ends early: one message carries it."""
+_MOST_HOLDERS = 1000
+
 
 class Models:
-    """The names under which versions are numbered."""
+    """The names under which versions are numbered.
+
+    Every change locks the model's row first and appends its event last (see ``Catalog``): changes of one model are
+    one after the other, and what the journal says was before is what was.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def create(self, actor: str, request_id: str, name: str, owner: str, description: str) -> Model:
+    def create(
+        self,
+        actor: str,
+        request_id: str,
+        name: str,
+        owner: str,
+        description: str,
+        *,
+        team: str = "",
+        contact: str = "",
+        card: str = "",
+    ) -> Model:
         """Registers a model.
 
         Raises:
-            InvalidName, InvalidRequest, ModelExists, RequestIdReused.
+            InvalidName, InvalidRequest, ModelExists, RequestIdReused, ModelDeleted.
+        """
+        texts = {"owner": owner, "description": description, "team": team, "contact": contact, "card": card}
+        check_new_model(name, texts)
+        payload = {"call": "CreateModel", "name": name, **texts}
+        with self._catalog.transaction(actor) as tx:
+            once(tx, request_id, payload, lambda: _add(tx, name, {**texts, "owner": owner or actor}))
+            return existing_model(tx, name, whole=True)
+
+    def update(self, actor: str, request_id: str, name: str, texts: Mapping[str, str]) -> Model:
+        """Changes the texts that are given, and no other.
+
+        Raises:
+            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted, RequestIdReused.
+        """
+        check_model_update(name, texts)
+        payload = {"call": "UpdateModel", "name": name, "texts": dict(texts)}
+        with self._catalog.transaction(actor) as tx:
+            once(tx, request_id, payload, lambda: _update(tx, name, texts))
+            return existing_model(tx, name, whole=True)
+
+    def delete(self, actor: str, request_id: str, name: str, reason: str) -> Model:
+        """Hides a model and its versions.
+
+        Raises:
+            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted, ModelInUse, RequestIdReused.
+        """
+        check_model_deletion(name, reason)
+        payload = {"call": "DeleteModel", "name": name, "reason": reason}
+        with self._catalog.transaction(actor) as tx:
+            once(tx, request_id, payload, lambda: _delete(tx, name, reason))
+            return any_model(tx, name)
+
+    def restore(self, actor: str, request_id: str, name: str) -> Model:
+        """Brings a deleted model back.
+
+        Raises:
+            InvalidName, ModelNotFound, ModelExists, RequestIdReused.
         """
         check_model_name(name)
-        wrong = [
-            Violation(field, "contains a NUL character")
-            for field, text in (("owner", owner), ("description", description))
-            if "\0" in text
-        ]
-        if wrong:
-            raise InvalidRequest("the model cannot be registered", violations=wrong)
-        payload = {"call": "CreateModel", "name": name, "owner": owner, "description": description}
+        payload = {"call": "RestoreModel", "name": name}
         with self._catalog.transaction(actor) as tx:
-            once(tx, request_id, payload, lambda: self._add(tx, name, owner or actor, description))
-            return existing_model(tx, name)
-
-    def _add(self, tx: Transaction, name: str, owner: str, description: str) -> str:
-        if not tx.models.add(name, owner, description):
-            raise ModelExists(f"model {name} exists already", details={"model": name})
-        after = canonical_json({"name": name, "owner": owner, "description": description})
-        tx.record(Change("model.created", name, "", after))
-        return name
+            once(tx, request_id, payload, lambda: _restore(tx, name))
+            return any_model(tx, name)
 
     def get(self, name: str) -> Model:
-        """Raises: InvalidName, ModelNotFound."""
+        """One model with its card. Raises: InvalidName, ModelNotFound, ModelDeleted."""
         check_model_name(name)
         with self._catalog.transaction() as tx:
-            return existing_model(tx, name)
+            return existing_model(tx, name, whole=True)
 
-    def list(self, page_size: int, token: str) -> tuple[list[Model], str]:
-        """One page in order of name, and the token of the next (empty: none)."""
+    def list(self, page_size: int, token: str, *, show_deleted: bool = False) -> tuple[list[Model], str]:
+        """One page in order of name, without cards, and the token of the next (empty: none)."""
         size = page_size or DEFAULT_SIZE
         with self._catalog.transaction() as tx:
-            models = tx.models.page(page_key(token), size + 1)
-        return models[:size], page_token(models[size - 1].name) if len(models) > size else ""
+            found = tx.models.page(page_key(token), size + 1, deleted=show_deleted)
+        models = found[: _fitting(found[:size])]
+        return models, page_token(models[-1].name) if len(found) > len(models) else ""
 
 
-def existing_model(tx: Transaction, name: str, *, lock: bool = False) -> Model:
-    """The model, or ModelNotFound."""
-    model = tx.models.lock(name) if lock else tx.models.get(name)
+def existing_model(tx: Transaction, name: str, *, whole: bool = False, lock: bool = False) -> Model:
+    """The model; see ``ModelRows.get``.
+
+    Raises:
+        ModelNotFound, ModelDeleted.
+    """
+    model = any_model(tx, name, whole=whole, lock=lock)
+    if model.deletion is not None:
+        raise ModelDeleted(_how_deleted(name, model.deletion), details=_deletion_details(name, model.deletion))
+    return model
+
+
+def any_model(tx: Transaction, name: str, *, whole: bool = True, lock: bool = False) -> Model:
+    """The model, deleted or not. Raises: ModelNotFound."""
+    model = tx.models.get(name, whole=whole, lock=lock)
     if model is None:
         raise ModelNotFound(
             f"there is no model {name}; 'weighbridge models' lists them, and a push creates one",
             details={"model": name},
         )
     return model
+
+
+def _add(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
+    if not tx.models.add(name, **texts):
+        taken = any_model(tx, name, whole=False)
+        if taken.deletion is not None:
+            raise ModelExists(
+                f"the name is taken: {_how_deleted(name, taken.deletion)}",
+                details=_deletion_details(name, taken.deletion),
+            )
+        raise ModelExists(f"model {name} exists already", details={"model": name})
+    tx.record(Change("model.created", name, "", _state(any_model(tx, name))))
+    return name
+
+
+def _update(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
+    before = existing_model(tx, name, whole=True, lock=True)
+    changed = {field: text for field, text in texts.items() if getattr(before, field) != text}
+    if changed:
+        tx.models.update(name, changed)
+        tx.record(Change("model.updated", name, _state(before), _state(any_model(tx, name))))
+    return name
+
+
+def _delete(tx: Transaction, name: str, reason: str) -> str:
+    before = existing_model(tx, name, whole=True, lock=True)
+    holders = _holders(tx, name)
+    if holders:
+        raise ModelInUse(
+            f"model {name} is in use and cannot be deleted; let what is listed end, or end it",
+            violations=holders,
+            details={"model": name},
+        )
+    tx.models.delete(name, reason)
+    tx.record(Change("model.deleted", name, _state(before), _state(any_model(tx, name))))
+    return name
+
+
+def _restore(tx: Transaction, name: str) -> str:
+    before = any_model(tx, name, lock=True)
+    if before.deletion is None:
+        raise ModelExists(f"model {name} is not deleted", details={"model": name})
+    tx.models.restore(name)
+    tx.record(Change("model.restored", name, _state(before), _state(any_model(tx, name))))
+    return name
+
+
+def _holders(tx: Transaction, name: str) -> list[Violation]:
+    """Everything that keeps a model from being deleted. Its row is locked, so that nothing comes to it meanwhile."""
+    return [
+        Violation(
+            f"uploads.{upload.upload_id}",
+            f"is open, begun by {upload.actor}; unless it goes on, it ends at "
+            f"{_time(min(upload.lease_expires_time, upload.hard_expires_time))}",
+        )
+        for upload in tx.uploads.open_of(name, _MOST_HOLDERS)
+    ]
+
+
+def _state(model: Model) -> str:
+    """What the journal says of a model. It keeps everything forever, so that a card is there as its digest."""
+    card = (model.card or "").encode()
+    state: dict[str, Any] = {
+        "name": model.name,
+        "owner": model.owner,
+        "team": model.team,
+        "contact": model.contact,
+        "description": model.description,
+        "card_bytes": len(card),
+        "card_digest": format_digest(blake3(card).digest()),
+    }
+    if model.deletion is not None:
+        state["deletion"] = {"actor": model.deletion.actor, "reason": model.deletion.reason}
+    return canonical_json(state)
+
+
+def _how_deleted(name: str, deletion: Deletion) -> str:
+    # The reason last: it is long at times, and a status has room for so much.
+    return (
+        f"model {name} was deleted at {_time(deletion.time)} by {deletion.actor}; "
+        f"'weighbridge model restore {name}' brings it back. The reason given: {deletion.reason}"
+    )
+
+
+def _deletion_details(name: str, deletion: Deletion) -> dict[str, str]:
+    return {
+        "model": name,
+        "deleted_time": _time(deletion.time),
+        "deleted_by": deletion.actor,
+        "deletion_reason": deletion.reason,
+    }
+
+
+def _time(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _fitting(models: Sequence[Model]) -> int:
+    """How many of these one message carries; at least one."""
+    size_bytes = 0
+    for place, model in enumerate(models):
+        reason = model.deletion.reason if model.deletion is not None else ""
+        texts = (model.name, model.creator, model.owner, model.team, model.contact, model.description, reason)
+        size_bytes += sum(len(text.encode()) for text in texts)
+        if place and size_bytes > _PAGE_BYTES:
+            return place
+    return len(models)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,6 +73,23 @@ class Change:
 
 
 @dataclass(frozen=True)
+class EventFilter:
+    """Which events: those for which all hold that are given."""
+
+    resource: str = ""
+    """What happened to it, and to what is under it: behind ``:``, ``@`` or ``#``."""
+    model: str = ""
+    """As ``resource``, of a model."""
+    actor: str = ""
+    action: str = ""
+    """An action, or with a dot at its end all that begin so."""
+    after_time: datetime | None = None
+    """At this time or later."""
+    before_time: datetime | None = None
+    """Before this time."""
+
+
+@dataclass(frozen=True)
 class RecordedRequest:
     """What an earlier call with the same request id left."""
 
@@ -83,19 +100,33 @@ class RecordedRequest:
 class ModelRows(Protocol):
     """Models."""
 
-    def add(self, name: str, owner: str, description: str) -> bool:
+    def add(
+        self, name: str, owner: str, description: str, *, team: str = "", contact: str = "", card: str = ""
+    ) -> bool:
         """Adds one, created by the transaction's actor; False when the name is taken."""
         ...
 
-    def get(self, name: str) -> Model | None: ...
+    def get(self, name: str, *, whole: bool = False, lock: bool = False) -> Model | None:
+        """A deleted one too. ``whole``: with its card.
 
-    def lock(self, name: str) -> Model | None:
-        """Locks its row until the transaction ends. Every change of a model does this first."""
+        ``lock``: its row is locked until the transaction ends. Every change of a model does this first, and so does
+        what must not happen to a deleted one.
+        """
         ...
 
-    def page(self, after: str, size: int) -> list[Model]:
-        """In order of name, from the first after ``after``."""
+    def page(self, after: str, size: int, *, deleted: bool = False) -> list[Model]:
+        """In order of name, from the first after ``after``; ``deleted``: those that are deleted too."""
         ...
+
+    def update(self, name: str, texts: Mapping[str, str]) -> None:
+        """Changes these texts. The caller locked the model, here and below."""
+        ...
+
+    def delete(self, name: str, reason: str) -> None:
+        """Marks it as deleted by the transaction's actor."""
+        ...
+
+    def restore(self, name: str) -> None: ...
 
 
 class VersionRows(Protocol):
@@ -114,7 +145,10 @@ class VersionRows(Protocol):
         ...
 
     def page(self, model: str, manifest: Digest | None, before: int | None, size: int) -> list[tuple[int, Version]]:
-        """Newest first, from the first older than the key ``before``, each with its key; ``model`` may be empty."""
+        """Newest first, from the first older than the key ``before``, each with its key.
+
+        ``model`` may be empty: of all models that are not deleted.
+        """
         ...
 
     def files(self, model: str, number: int) -> list[FileSummary]:
@@ -151,6 +185,10 @@ class UploadRows(Protocol):
 
     def abort(self, upload_id: str) -> None: ...
 
+    def open_of(self, model: str, most: int) -> list[UploadRow]:
+        """The open uploads of a model, the newest first; at most ``most``."""
+        ...
+
     def expire(self) -> int:
         """Ends the open ones whose lease or whose hard expiry has passed; how many."""
         ...
@@ -175,8 +213,12 @@ class UploadRows(Protocol):
 class EventRows(Protocol):
     """The journal, read. It is written by ``Transaction.record`` only."""
 
-    def page(self, resource: str, after: int, size: int) -> list[Event]:
-        """In order of revision, from the first after ``after``; ``resource`` empty: all."""
+    def page(self, wanted: EventFilter, after: int, size: int) -> list[Event]:
+        """In order of revision, from the first after ``after``."""
+        ...
+
+    def page_back(self, wanted: EventFilter, before: int | None, size: int) -> list[Event]:
+        """Newest first, from the first older than ``before``."""
         ...
 
     def newest_revision(self, resource: str) -> int:
@@ -235,4 +277,13 @@ class Catalog(Protocol):
         ...
 
 
-__all__ = ["Catalog", "Change", "ChunkStores", "NewVersion", "RecordedRequest", "Transaction", "UploadRow"]
+__all__ = [
+    "Catalog",
+    "Change",
+    "ChunkStores",
+    "EventFilter",
+    "NewVersion",
+    "RecordedRequest",
+    "Transaction",
+    "UploadRow",
+]

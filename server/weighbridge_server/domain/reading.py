@@ -33,7 +33,7 @@ class Reading:
         ``files_only`` leaves the chunk lists out.
 
         Raises:
-            InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound.
+            InvalidReference, InvalidName, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
         """
         with self._catalog.transaction() as tx:
             version = find_version(tx, parse_ref(ref))
@@ -59,7 +59,7 @@ class Reading:
         """Chunks of a version as they are stored, in the order asked.
 
         Raises:
-            InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound, ChunkNotFound,
+            InvalidReference, InvalidName, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound, ChunkNotFound,
             DataLoss (naming file and chunk).
         """
         with self._catalog.transaction() as tx:
@@ -72,8 +72,7 @@ class Reading:
 
     def _get(self, version: Version, digests: Sequence[Digest]) -> Iterator[EncodedChunk]:
         stored = self._chunks.get(digests)
-        for digest in digests:
-            yield self._next(version, digest, stored)
+        return (self._next(version, digest, stored) for digest in digests)
 
     def _next(self, version: Version, digest: Digest, stored: Iterator[EncodedChunk]) -> EncodedChunk:
         try:
@@ -85,8 +84,8 @@ class Reading:
         """Raw, verified bytes of one file from ``offset``, at most ``limit`` (0: to the end).
 
         Raises:
-            InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound, FileNotInVersion,
-            DataLoss (naming file and chunk).
+            InvalidReference, InvalidName, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound,
+            FileNotInVersion, DataLoss (naming file and chunk).
         """
         with self._catalog.transaction() as tx:
             version = find_version(tx, parse_ref(ref))

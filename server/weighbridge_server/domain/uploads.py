@@ -53,8 +53,8 @@ class Uploads:
         """Opens an upload and checks the record.
 
         Raises:
-            InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, RequestIdReused,
-            VersionNotFound, AliasNotFound.
+            InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, ModelDeleted,
+            RequestIdReused, VersionNotFound, AliasNotFound.
         """
         check_model_name(model)
         check_record(record)
@@ -116,8 +116,8 @@ class Uploads:
         """Makes the upload the model's next version.
 
         Raises:
-            UploadNotFound, UploadEnded, ChunksMissing, ManifestMismatch, InvalidPath, InvalidRequest,
-            LimitExceeded, VersionNotFound, AliasNotFound.
+            UploadNotFound, UploadEnded, ModelDeleted, ChunksMissing, ManifestMismatch, InvalidPath,
+            InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
         """
         check_record(record)
         check_metrics(metrics)
@@ -135,7 +135,7 @@ class Uploads:
             if upload.state == "committed" and upload.commit_digest == digest:
                 return find_version(tx, parse_ref(upload.committed_ref), whole=True)
             _require_open(upload)
-            text = record_text(_pin_parents(tx, record))
+            text = record_text(_pin_parents(tx, record, deleted=True))
             files = tx.uploads.files(upload_id)
             if not files:
                 raise InvalidRequest(
@@ -205,13 +205,19 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
 
 def _add(tx: Transaction, model: str, record: Record) -> str:
     text = record_text(_pin_parents(tx, record))
-    existing_model(tx, model)
+    # Locked: a deletion that comes at the same time either sees the upload, or is seen.
+    existing_model(tx, model, lock=True)
     return tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S)
 
 
-def _pin_parents(tx: Transaction, record: Record) -> Record:
-    """The record with each parent as ``name:number``, whatever reference named it."""
-    parents = [replace(parent, ref=find_version(tx, parse_ref(parent.ref)).ref) for parent in record.parents]
+def _pin_parents(tx: Transaction, record: Record, *, deleted: bool = False) -> Record:
+    """The record with each parent as ``name:number``, whatever reference named it.
+
+    ``deleted``: a parent's model may be deleted. It may have been there when the work began, which may be days ago.
+    """
+    parents = [
+        replace(parent, ref=find_version(tx, parse_ref(parent.ref), deleted=deleted).ref) for parent in record.parents
+    ]
     return replace(record, parents=parents)
 
 

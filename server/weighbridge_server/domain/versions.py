@@ -6,7 +6,7 @@ from weighbridge.core.digest import format_digest, parse_digest
 from weighbridge.core.errors import AliasNotFound, VersionNotFound
 from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
 from weighbridge.core.values import Resolved, Version
-from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.models import any_model, existing_model
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
 from weighbridge_server.domain.ports import Catalog, Transaction
 
@@ -21,7 +21,7 @@ class Versions:
         """A version with its whole record.
 
         Raises:
-            InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound.
+            InvalidReference, InvalidName, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
         """
         with self._catalog.transaction() as tx:
             return find_version(tx, parse_ref(ref), whole=True)
@@ -38,7 +38,7 @@ class Versions:
         """One page, newest first, and the token of the next (empty: none).
 
         Raises:
-            InvalidName, InvalidReference, InvalidRequest, ModelNotFound.
+            InvalidName, InvalidReference, InvalidRequest, ModelNotFound, ModelDeleted.
         """
         size = page_size or DEFAULT_SIZE
         before = page_number(token) or None
@@ -51,13 +51,13 @@ class Versions:
         return versions, page_token(str(rows[size - 1][0])) if len(rows) > size else ""
 
 
-def find_version(tx: Transaction, ref: Ref, *, whole: bool = False) -> Version:
-    """The version that a reference stands for within this transaction.
+def find_version(tx: Transaction, ref: Ref, *, whole: bool = False, deleted: bool = False) -> Version:
+    """The version that a reference stands for within this transaction; ``deleted``: of a deleted model too.
 
     Raises:
-        ModelNotFound, VersionNotFound, AliasNotFound.
+        ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
     """
-    existing_model(tx, ref.model)
+    any_model(tx, ref.model) if deleted else existing_model(tx, ref.model)
     if ref.alias is not None:
         raise AliasNotFound(f"model {ref.model} has no alias {ref.alias!r}", details={"ref": str(ref)})
     number = ref.version if ref.version is not None else tx.versions.newest(ref.model, ref.manifest)

@@ -9,6 +9,7 @@ import grpc
 from weighbridge.v1 import journal_pb2, journal_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.journal import Journal
+from weighbridge_server.domain.ports import EventFilter
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
@@ -20,7 +21,17 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def ListEvents(
         self, request: journal_pb2.ListEventsRequest, context: grpc.ServicerContext
     ) -> journal_pb2.ListEventsResponse:
-        events, token = self._journal.list(request.resource, request.page_size, request.page_token)
+        wanted = EventFilter(
+            resource=request.resource,
+            model=request.model,
+            actor=request.actor,
+            action=request.action,
+            after_time=convert.time_value(request.after_time) if request.HasField("after_time") else None,
+            before_time=convert.time_value(request.before_time) if request.HasField("before_time") else None,
+        )
+        events, token = self._journal.list(
+            request.page_size, request.page_token, wanted, newest_first=request.newest_first
+        )
         return journal_pb2.ListEventsResponse(
             events=[convert.event_message(event) for event in events], next_page_token=token
         )
@@ -28,5 +39,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def VerifyJournal(
         self, request: journal_pb2.VerifyJournalRequest, context: grpc.ServicerContext
     ) -> Iterator[journal_pb2.VerifyJournalResponse]:
-        for revision, digest, done in self._journal.verify():
-            yield journal_pb2.VerifyJournalResponse(revision=revision, hash=digest.hex(), done=done)
+        for proven in self._journal.verify():
+            yield journal_pb2.VerifyJournalResponse(
+                revision=proven.revision, hash=proven.hash.hex(), newest_revision=proven.newest, done=proven.done
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from weighbridge_server.domain.event_hash import event_hash
+from weighbridge.core.event_hash import event_hash
 from weighbridge_server.domain.ports import Change
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.database import PooledDatabase, migrate

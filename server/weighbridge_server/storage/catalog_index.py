@@ -21,8 +21,9 @@ class CatalogIndex:
     def hold_present(self, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
         """See the port."""
         # A chunk is present for this caller when one of its own uploads holds it, or a committed version
-        # does. Holding it is part of the same statement, and the foreign key locks the chunk's row, so
-        # that collection cannot take what was just reported present.
+        # does; one of a deleted model counts too, since its chunks are all there for when it is restored.
+        # Holding it is part of the same statement, and the foreign key locks the chunk's row, so that
+        # collection cannot take what was just reported present.
         #
         # The first hit answers for a chunk, which an index finds at once however many versions share it.
         # Subqueries with LIMIT keep the planner from reading all holds instead, and the setting from

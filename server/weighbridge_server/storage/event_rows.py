@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import reduce
+from operator import or_
+
+import peewee
+
 from weighbridge.core import values
 from weighbridge.core.digest import Digest
+from weighbridge_server.domain.ports import EventFilter
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.tables import Event, JournalHead
+
+_AFTER_ALL = 2**63 - 1
 
 
 class EventRows:
@@ -14,14 +23,16 @@ class EventRows:
     def __init__(self, database: PooledDatabase) -> None:
         self._database = database
 
-    def page(self, resource: str, after: int, size: int) -> list[values.Event]:
+    def page(self, wanted: EventFilter, after: int, size: int) -> list[values.Event]:
         """See the port."""
-        query = Event.select().where(Event.revision > after).order_by(Event.revision).limit(size)
-        if resource:
-            under = (Event.resource >= f"{resource}:") & (Event.resource < f"{resource};")
-            at = (Event.resource >= f"{resource}@") & (Event.resource < f"{resource}A")
-            query = query.where((Event.resource == resource) | under | at)
-        return [_value(row) for row in query]
+        query = Event.select().where(Event.revision > after, *_conditions(wanted))
+        return [_value(row) for row in query.order_by(Event.revision).limit(size)]
+
+    def page_back(self, wanted: EventFilter, before: int | None, size: int) -> list[values.Event]:
+        """See the port."""
+        newest = _AFTER_ALL if before is None else before
+        query = Event.select().where(Event.revision < newest, *_conditions(wanted))
+        return [_value(row) for row in query.order_by(Event.revision.desc()).limit(size)]
 
     def newest_revision(self, resource: str) -> int:
         """See the port."""
@@ -32,6 +43,27 @@ class EventRows:
         """See the port."""
         row = JournalHead.get_by_id(1)
         return row.revision, bytes(row.hash)
+
+
+def _conditions(wanted: EventFilter) -> Iterator[peewee.Expression]:
+    """Ranges of what the indexes hold, sorted by its bytes."""
+    for resource in filter(None, (wanted.resource, wanted.model)):
+        yield reduce(or_, (_begins(Event.resource, f"{resource}{mark}") for mark in ":@#"), Event.resource == resource)
+    if wanted.actor:
+        yield Event.actor == wanted.actor
+    if wanted.action.endswith("."):
+        yield _begins(Event.action, wanted.action)
+    elif wanted.action:
+        yield Event.action == wanted.action
+    if wanted.after_time is not None:
+        yield Event.time >= wanted.after_time
+    if wanted.before_time is not None:
+        yield Event.time < wanted.before_time
+
+
+def _begins(field: peewee.Field, prefix: str) -> peewee.Expression:
+    """``prefix`` ends in an ASCII sign: the next one ends the range."""
+    return (field >= prefix) & (field < prefix[:-1] + chr(ord(prefix[-1]) + 1))
 
 
 def _value(row: Event) -> values.Event:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import peewee
+
 from weighbridge.core import values
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.database import PooledDatabase
+
+_WHOLE: tuple[peewee.Field, ...] = tables.Model._meta.sorted_fields
+_LISTED = tuple(field for field in _WHOLE if field is not tables.Model.card)
+"""A card takes up to 64 KiB: it is read only where somebody looks at it."""
 
 
 class ModelRows:
@@ -14,35 +22,57 @@ class ModelRows:
         self._database = database
         self._actor = actor
 
-    def add(self, name: str, owner: str, description: str) -> bool:
+    def add(
+        self, name: str, owner: str, description: str, *, team: str = "", contact: str = "", card: str = ""
+    ) -> bool:
         """See the port."""
         return bool(
             self._database.rows(
                 """
-                INSERT INTO model (name, creator, owner, description) VALUES (%s, %s, %s, %s)
+                INSERT INTO model (name, creator, owner, description, team, contact, card)
+                VALUES (%s, %s, %s, %s, %s, %s, %s)
                 ON CONFLICT (name) DO NOTHING RETURNING id
                 """,
-                (name, self._actor, owner, description),
+                (name, self._actor, owner, description, team, contact, card),
             )
         )
 
-    def get(self, name: str) -> values.Model | None:
+    def get(self, name: str, *, whole: bool = False, lock: bool = False) -> values.Model | None:
         """See the port."""
-        row = tables.Model.get_or_none(tables.Model.name == name)
-        return _value(row) if row else None
+        query = tables.Model.select(*(_WHOLE if whole else _LISTED)).where(tables.Model.name == name)
+        row = (query.for_update() if lock else query).first()
+        return _value(row, whole=whole) if row else None
 
-    def lock(self, name: str) -> values.Model | None:
+    def page(self, after: str, size: int, *, deleted: bool = False) -> list[values.Model]:
         """See the port."""
-        row = tables.Model.select().where(tables.Model.name == name).for_update().first()
-        return _value(row) if row else None
+        query = tables.Model.select(*_LISTED).where(tables.Model.name > after)
+        if not deleted:
+            query = query.where(tables.Model.deleted_time.is_null())
+        return [_value(row, whole=False) for row in query.order_by(tables.Model.name).limit(size)]
 
-    def page(self, after: str, size: int) -> list[values.Model]:
+    def update(self, name: str, texts: Mapping[str, str]) -> None:
         """See the port."""
-        query = tables.Model.select().where(tables.Model.name > after).order_by(tables.Model.name).limit(size)
-        return [_value(row) for row in query]
+        tables.Model.update(**texts).where(tables.Model.name == name).execute()
+
+    def delete(self, name: str, reason: str) -> None:
+        """See the port."""
+        self._database.rows(
+            "UPDATE model SET deleted_time = now(), deleted_by = %s, deletion_reason = %s WHERE name = %s",
+            (self._actor, reason, name),
+        )
+
+    def restore(self, name: str) -> None:
+        """See the port."""
+        self._database.rows(
+            "UPDATE model SET deleted_time = NULL, deleted_by = NULL, deletion_reason = NULL WHERE name = %s", (name,)
+        )
 
 
-def _value(row: tables.Model) -> values.Model:
+def _value(row: tables.Model, *, whole: bool) -> values.Model:
+    deletion = None
+    if row.deleted_time is not None:
+        # All three are set or none, as the table's constraint has it.
+        deletion = values.Deletion(row.deleted_time, row.deleted_by or "", row.deletion_reason or "")
     return values.Model(
         name=row.name,
         creator=row.creator,
@@ -50,4 +80,8 @@ def _value(row: tables.Model) -> values.Model:
         description=row.description,
         created_time=row.created_time,
         latest_version=row.latest_version,
+        team=row.team,
+        contact=row.contact,
+        card=row.card if whole else None,
+        deletion=deletion,
     )

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -87,8 +87,12 @@ class PackStore:
             acks.abandon()
 
     def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
-        """See ``ChunkStore.get``."""
-        places = self._index.locate(digests)
+        """See ``ChunkStore.get``. Where the chunks are is looked up now, and not with the first of them."""
+        return self._get(digests, self._index.locate(digests))
+
+    def _get(
+        self, digests: Sequence[Digest], places: Mapping[Digest, StoredChunk]
+    ) -> Generator[EncodedChunk, None, None]:
         for digest in digests:
             place = places.get(digest)
             if place is None:

@@ -47,6 +47,12 @@ class Model(_Table):
     description = TextField()
     created_time = TimestampField()
     latest_version = BigIntegerField()
+    team = TextField()
+    contact = TextField()
+    card = TextField()
+    deleted_time = TimestampField(null=True)
+    deleted_by = TextField(null=True)
+    deletion_reason = TextField(null=True)
 
 
 class Pack(_Table):
@@ -207,7 +213,12 @@ class Event(_Table):
     hash = BlobField()
 
     class Meta:
-        indexes = ((("resource", "revision"), False),)
+        indexes = (
+            (("resource", "revision"), False),
+            (("actor", "revision"), False),
+            (("action", "revision"), False),
+            (("time",), False),
+        )
 
 
 ALL: tuple[type[peewee.Model], ...] = (

@@ -68,6 +68,22 @@ class UploadRows:
         """See the port."""
         self._database.rows("UPDATE upload SET state = 'aborted', ended_time = now() WHERE id = %s", (upload_id,))
 
+    def open_of(self, model: str, most: int) -> list[UploadRow]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT u.id, u.actor, u.lease_expires_time, u.hard_expires_time
+            FROM upload u JOIN model m ON m.id = u.model_id
+            WHERE m.name = %s AND u.state = 'open' AND now() < least(u.lease_expires_time, u.hard_expires_time)
+            ORDER BY u.begun_time DESC, u.id DESC LIMIT %s
+            """,
+            (model, most),
+        )
+        return [
+            UploadRow(str(upload_id), model, actor, "open", lease, hard, "", b"")
+            for upload_id, actor, lease, hard in rows
+        ]
+
     def expire(self) -> int:
         """See the port."""
         return len(

@@ -114,7 +114,7 @@ class VersionRows:
         rows = self._database.rows(
             f"""
             SELECT {_COLUMNS} FROM version v JOIN model m ON m.id = v.model_id
-            WHERE (%s = '' OR m.name = %s)
+            WHERE (m.name = %s OR %s = '' AND m.deleted_time IS NULL)
               AND (%s::bytea IS NULL OR v.manifest = %s)
               AND (%s::bigint IS NULL OR v.id < %s)
             ORDER BY v.id DESC LIMIT %s

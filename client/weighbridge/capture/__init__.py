@@ -1,0 +1,1 @@
+"""What a version records unasked: the code, the machine, the packages. Nothing here raises or uses the network."""

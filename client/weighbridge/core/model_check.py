@@ -1,0 +1,92 @@
+"""What is said of a model must be like this, checked by the SDK before anything is sent and by the server again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from weighbridge.core.errors import InvalidName, InvalidRequest, Violation
+from weighbridge.core.limits import CARD_BYTES, DESCRIPTION_BYTES, NAME_CHARS, REASON_CHARS
+from weighbridge.core.refs import check_model_name
+
+TEXTS: tuple[Literal["owner", "team", "contact", "description", "card"], ...] = (
+    "owner",
+    "team",
+    "contact",
+    "description",
+    "card",
+)
+"""What people say of a model."""
+
+_CHARS = {"owner": NAME_CHARS, "team": NAME_CHARS, "contact": NAME_CHARS, "reason": REASON_CHARS}
+_BYTES = {"description": DESCRIPTION_BYTES, "card": CARD_BYTES}
+_ADVICE = {
+    "description": "; a description is a sentence, what is longer belongs into the card",
+    "card": "; push long documents as files of a version",
+}
+
+
+def check_new_model(name: str, texts: Mapping[str, str]) -> None:
+    """Checks a model that is to be registered.
+
+    Raises:
+        InvalidName, InvalidRequest: with one violation for each thing that is wrong.
+    """
+    _refuse(name, _wrong(texts), f"model {name} cannot be registered")
+
+
+def check_model_update(name: str, texts: Mapping[str, str]) -> None:
+    """Checks what is to be changed of a model: the texts that are given.
+
+    Raises:
+        InvalidName, InvalidRequest: with one violation for each thing that is wrong.
+    """
+    violations = _wrong(texts)
+    if not texts:
+        violations.append(Violation("request", f"changes nothing; give one of {', '.join(TEXTS)}"))
+    if texts.get("owner") == "":
+        violations.append(Violation("owner", "is empty; a model has an owner"))
+    _refuse(name, violations, f"model {name} cannot be updated")
+
+
+def check_model_deletion(name: str, reason: str) -> None:
+    """Checks why a model is to be deleted.
+
+    Raises:
+        InvalidName, InvalidRequest: with one violation for each thing that is wrong.
+    """
+    violations = _wrong({"reason": reason})
+    if not violations and not reason.strip():
+        violations.append(Violation("reason", "is empty; whoever looks for the model is told it"))
+    _refuse(name, violations, f"model {name} cannot be deleted")
+
+
+def _refuse(name: str, violations: list[Violation], what: str) -> None:
+    try:
+        check_model_name(name)
+    except InvalidName as fault:
+        raise InvalidName(fault.message, violations=[*fault.violations, *violations]) from None
+    if violations:
+        raise InvalidRequest(what, violations=violations)
+
+
+def _wrong(texts: Mapping[str, str]) -> list[Violation]:
+    return [violation for field, text in texts.items() for violation in _text(field, text)]
+
+
+def _text(field: str, text: str) -> Iterator[Violation]:
+    if not isinstance(text, str):  # callers without a type checker
+        yield Violation(field, f"is a {type(text).__name__}, not text")
+        return
+    if "\0" in text:
+        yield Violation(field, "contains a NUL character")
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        yield Violation(field, "is not valid Unicode")
+        return
+    chars, most = _CHARS.get(field), _BYTES.get(field)
+    if chars is not None and len(text) > chars:
+        yield Violation(field, f"has {len(text)} characters, at most {chars} are kept")
+    if most is not None and size_bytes > most:
+        yield Violation(field, f"has {size_bytes} bytes, at most {most} are kept{_ADVICE[field]}")
