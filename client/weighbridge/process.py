@@ -7,7 +7,7 @@ import ctypes
 import os
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from malloc.h
-_ABOVE_ANY_CHUNK = 32 * 1024 * 1024
+_ABOVE_ANY_CHUNK = 4 * 1024 * 1024
 _KEPT_BYTES = 16 * 1024 * 1024
 _ARENAS = 4
 
