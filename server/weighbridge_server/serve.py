@@ -11,12 +11,13 @@ from types import FrameType
 import structlog
 
 from weighbridge.core.errors import StartupFailed
-from weighbridge.process import prepare_process
+from weighbridge.process import give_back_memory, prepare_process
 from weighbridge_server.app import Server
 from weighbridge_server.log import configure_logging
 from weighbridge_server.settings import Settings
 
 _WATCH_INTERVAL_S = 1.0
+_AT_REST_BYTES = 192 * 1024 * 1024
 
 
 def serve(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -35,6 +36,7 @@ def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         log.info("ready", address=address, data=str(settings.data))
         ready(address)
         while not stop.wait(_WATCH_INTERVAL_S):
+            give_back_memory(_AT_REST_BYTES)
             if server.postgres is not None and server.postgres.exit_code is not None:
                 raise StartupFailed(
                     f"the embedded PostgreSQL ended with code {server.postgres.exit_code}; "
