@@ -11,16 +11,17 @@ import weighbridge as wb
 from weighbridge.core import errors
 
 NAMES = """
-    Accelerator Checkpoint Client Dataset Deletion Energy Environment Event FileSummary MetricPoint MetricSummary Model
-    Parent Progress Pulled Pushed Record Relation Resolved Scalar Signature SourceCode Stage TensorSpec Verified
-    Version VersionInProgress Violation WeighbridgeError __version__ connect
+    Accelerator Checkpoint Client Dataset Deletion Energy Environment Event FileSummary MetricPoint MetricSummary
+    Model Parent Progress Pulled Pushed Record Relation Resolved Scalar SchemaRevision Signature SourceCode Stage
+    TensorSpec Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
 """.split()
 ERRORS = """
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
-    DestinationUnwritable FileNotInVersion InternalError InvalidName InvalidPath InvalidReference InvalidRequest
-    JournalBroken LimitExceeded ManifestMismatch ModelDeleted ModelExists ModelInUse ModelNotFound
-    Overloaded RequestIdReused SourceChanged SourceUnreadable StartupFailed StorageFailed StorageFull Unavailable
-    Unimplemented UploadEnded UploadNotFound UsageError VersionNotFound
+    DestinationUnwritable FileNotInVersion InternalError InvalidExpression InvalidName InvalidPath InvalidReference
+    InvalidRequest JournalBroken LimitExceeded ManifestMismatch ModelDeleted ModelExists ModelInUse ModelNotFound
+    Overloaded RequestIdReused RevisionConflict SchemaNotFound SchemaViolated SourceChanged SourceUnreadable
+    StartupFailed StorageFailed StorageFull Unavailable Unimplemented UploadEnded UploadNotFound UsageError
+    VersionDeleted VersionInUse VersionNotFound WrongState
 """.split()
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from weighbridge.cache import ChunkCache
-from weighbridge.core.checkpoint import Checkpoint
-from weighbridge.core.errors import InternalError, UsageError
-from weighbridge.core.limits import FILES_PER_VERSION, check_limit
-from weighbridge.core.manifest import FileSummary
-from weighbridge.core.model_check import check_model_deletion, check_model_update, check_new_model
+from weighbridge.calls.connected import PathLike
+from weighbridge.calls.journal import JournalCalls
+from weighbridge.calls.models import ModelCalls
+from weighbridge.calls.versions import VersionCalls
+from weighbridge.core.errors import UsageError
 from weighbridge.core.refs import check_model_name, parse_ref
-from weighbridge.core.values import Dataset, Event, Model, Parent, Record, Resolved, Scalar, Version
-from weighbridge.journal import JournalProgress, events_wanted, load_checkpoint, prove, server_head
+from weighbridge.core.values import Dataset, Parent, Record, Scalar
 from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.progress import Progress, Silent
@@ -28,10 +25,8 @@ from weighbridge.selection import Selection
 from weighbridge.source import scan
 from weighbridge.tensors.choice import Choice, Rows, Tensors
 from weighbridge.tensors.frameworks import framework_of
-from weighbridge.v1 import journal_pb2, models_pb2, transfer_pb2, versions_pb2
 from weighbridge.verify import Verified, verify_folder
 from weighbridge.version import Pushed, VersionInProgress
-from weighbridge.wire import convert
 from weighbridge.wire.connection import RETRY_LIMIT_S, Connection
 
 if TYPE_CHECKING:
@@ -41,10 +36,6 @@ DEFAULT_SERVER = "127.0.0.1:8420"
 _HOST = re.compile(r"[!-.0-~]+")
 """Printable ASCII without blanks and slashes: a name or an address, which one is for the resolver to say."""
 _LARGEST_PORT = 65_535
-_PAGE_SIZE = 500
-
-PathLike = str | os.PathLike[str]
-Item = TypeVar("Item")
 Parents = str | Sequence[str | Parent] | None
 
 
@@ -103,7 +94,7 @@ def connect(server: str | None = None, *, token: str | None = None, retry_limit_
     return Client(Connection(address, token, retry_limit_s=retry_limit_s))
 
 
-class Client:
+class Client(ModelCalls, VersionCalls, JournalCalls):
     """A client of one server. A context manager; safe to use from several threads.
 
     Every method raises the ``WeighbridgeError`` that says what was wrong: ``Unavailable`` when no server
@@ -125,159 +116,6 @@ class Client:
     def close(self) -> None:
         """Ends the connection."""
         self._connection.close()
-
-    @property
-    def server(self) -> str:
-        """``HOST:PORT``."""
-        return self._connection.address
-
-    # -- models and versions -------------------------------------------------------------------
-
-    def create_model(
-        self,
-        name: str,
-        *,
-        owner: str = "",
-        team: str = "",
-        contact: str = "",
-        description: str = "",
-        card: str = "",
-    ) -> Model:
-        """Registers a model. A push does this by itself.
-
-        Args:
-            name: ``project.task.architecture``.
-            owner: the person or service that answers for it, by default the caller; at most 256 characters.
-            team: the group that the owner works in; as long.
-            contact: where to ask about it; as long.
-            description: what it is for, in a sentence; at most 4 KiB.
-            card: its card, in Markdown; at most 64 KiB.
-
-        Raises:
-            InvalidName, InvalidRequest, ModelExists (of a deleted model too, and says how to restore it).
-        """
-        texts = {"owner": owner, "team": team, "contact": contact, "description": description, "card": card}
-        check_new_model(name, texts)
-        request = models_pb2.CreateModelRequest(request_id=uuid.uuid4().hex, name=name, **texts)
-        return convert.model_value(self._connection.call(self._connection.models.CreateModel, request))
-
-    def model(self, name: str) -> Model:
-        """One model, with its card. Raises: InvalidName, ModelNotFound, ModelDeleted."""
-        request = models_pb2.GetModelRequest(name=check_model_name(name))
-        return convert.model_value(self._connection.call(self._connection.models.GetModel, request))
-
-    def models(self, *, deleted: bool = False) -> Iterator[Model]:
-        """All models in order of name, without their cards; with ``deleted`` those that are deleted instead."""
-
-        def page(token: str) -> tuple[Sequence[models_pb2.Model], str]:
-            request = models_pb2.ListModelsRequest(page_size=_PAGE_SIZE, page_token=token, show_deleted=deleted)
-            answer = self._connection.call(self._connection.models.ListModels, request)
-            return answer.models, answer.next_page_token
-
-        models = map(convert.model_value, self._pages("models", page))
-        return (model for model in models if (model.deletion is not None) is deleted)
-
-    def update_model(
-        self,
-        name: str,
-        *,
-        owner: str | None = None,
-        team: str | None = None,
-        contact: str | None = None,
-        description: str | None = None,
-        card: str | None = None,
-    ) -> Model:
-        """Changes what is said of a model: what is given, and nothing else. Returns the model as it is then.
-
-        The texts are those of ``create_model``; an empty one clears what was there, but for the owner.
-
-        Raises:
-            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted.
-        """
-        given = {"owner": owner, "team": team, "contact": contact, "description": description, "card": card}
-        texts = {field: text for field, text in given.items() if text is not None}
-        check_model_update(name, texts)
-        request = models_pb2.UpdateModelRequest(request_id=uuid.uuid4().hex, name=name, **texts)
-        return convert.model_value(self._connection.call(self._connection.models.UpdateModel, request))
-
-    def delete_model(self, name: str, *, reason: str) -> Model:
-        """Hides a model and its versions until ``restore_model``; nothing of them is removed.
-
-        Args:
-            name: the model.
-            reason: why, at most 1024 characters; whoever looks for the model is told.
-
-        Raises:
-            ModelInUse: uploads of it are open; one violation each.
-            InvalidName, InvalidRequest, ModelNotFound, ModelDeleted.
-        """
-        check_model_deletion(name, reason)
-        request = models_pb2.DeleteModelRequest(request_id=uuid.uuid4().hex, name=name, reason=reason)
-        return convert.model_value(self._connection.call(self._connection.models.DeleteModel, request))
-
-    def restore_model(self, name: str) -> Model:
-        """Brings a deleted model back as it was, with its versions.
-
-        Raises:
-            InvalidName, ModelNotFound, ModelExists (it is not deleted).
-        """
-        request = models_pb2.RestoreModelRequest(request_id=uuid.uuid4().hex, name=check_model_name(name))
-        return convert.model_value(self._connection.call(self._connection.models.RestoreModel, request))
-
-    def versions(self, model: str) -> Iterator[Version]:
-        """The committed versions of a model, newest first, without their records.
-
-        Raises:
-            InvalidName, ModelNotFound, ModelDeleted.
-        """
-        check_model_name(model)
-
-        def page(token: str) -> tuple[Sequence[versions_pb2.Version], str]:
-            request = versions_pb2.ListVersionsRequest(model=model, page_size=_PAGE_SIZE, page_token=token)
-            answer = self._connection.call(self._connection.versions.ListVersions, request)
-            return answer.versions, answer.next_page_token
-
-        return map(convert.version_value, self._pages("versions", page))
-
-    def _pages(self, what: str, page: Callable[[str], tuple[Sequence[Item], str]]) -> Iterator[Item]:
-        """The items of all pages; a page that leads back, or nowhere, ends them with an error."""
-        seen: set[str] = set()
-        token = ""
-        while True:
-            items, token = page(token)
-            yield from items
-            if not token:
-                return
-            if token in seen or not items:
-                raise InternalError(f"{self.server} lists its {what} without end: a page leads to one given before")
-            seen.add(token)
-
-    def version(self, ref: str) -> Version:
-        """One version with its whole record.
-
-        Raises:
-            InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
-        """
-        parse_ref(ref)
-        request = versions_pb2.GetVersionRequest(ref=ref)
-        return convert.version_value(self._connection.call(self._connection.versions.GetVersion, request))
-
-    def resolve(self, ref: str) -> Resolved:
-        """Which version a reference stands for now. Raises as ``version``."""
-        parse_ref(ref)
-        request = versions_pb2.ResolveVersionRequest(ref=ref)
-        return convert.resolved_value(self._connection.call(self._connection.versions.ResolveVersion, request))
-
-    def files(self, ref: str) -> Iterator[FileSummary]:
-        """The files of a version in order of their paths. Raises as ``version``."""
-        parse_ref(ref)
-        request = transfer_pb2.GetManifestRequest(ref=ref, files_only=True)
-        files_total = 0
-        for response in self._connection.stream(self._connection.transfer.GetManifest, request):
-            if response.WhichOneof("message") == "file":
-                files_total += 1
-                check_limit("files", files_total, FILES_PER_VERSION)
-                yield convert.file_summary(response.file)
 
     # -- in ------------------------------------------------------------------------------------
 
@@ -459,69 +297,6 @@ class Client:
             UsageError, VersionNotFound, SourceUnreadable.
         """
         return verify_folder(self._connection, Path(folder))
-
-    # -- the journal ---------------------------------------------------------------------------
-
-    def events(
-        self,
-        *,
-        model: str = "",
-        resource: str = "",
-        actor: str = "",
-        action: str = "",
-        since: datetime | None = None,
-        until: datetime | None = None,
-        newest_first: bool = False,
-    ) -> Iterator[Event]:
-        """The changes that the journal keeps, in order of revision: those for which all hold that are given.
-
-        Args:
-            model: what happened to this model, and to its versions and aliases.
-            resource: what happened to this, such as ``fraud.tabular.transformer:7``, and to what is under it.
-            actor: what this one did, as the journal has it.
-            action: an action such as ``version.committed``, or with a dot at its end all that begin so.
-            since: at this time or later; a time without a zone is local.
-            until: before this time.
-            newest_first: in descending order of revision.
-
-        Raises:
-            InvalidName, InvalidRequest, UsageError.
-        """
-        wanted = events_wanted(model, resource, actor, action, since, until, newest_first)
-
-        def page(token: str) -> tuple[Sequence[journal_pb2.Event], str]:
-            wanted.page_token = token
-            answer = self._connection.call(self._connection.journal.ListEvents, wanted)
-            return answer.events, answer.next_page_token
-
-        return map(convert.event_value, self._pages("events", page))
-
-    def verify_journal(
-        self, checkpoint: Checkpoint | PathLike | None = None, *, progress: JournalProgress | None = None
-    ) -> Checkpoint:
-        """Proves that the journal is what was written, from its first event to its newest; returns where it stands.
-
-        The server checks itself, its own record of the newest event included. Then all events come here, every hash
-        is computed again, and the newest must be the one that the server named. What was cut off from the end, or
-        written anew with hashes that fit, only a checkpoint shows: keep those that this returns somewhere else.
-
-        Args:
-            checkpoint: one that was taken before, or its file; the journal must still hold it.
-            progress: is told how many events are checked, and of how many; each counts twice, there and here.
-
-        Raises:
-            JournalBroken: ``details["revision"]`` is the first revision that does not hold.
-            SourceUnreadable, UsageError: the checkpoint's file cannot be read, or holds none.
-        """
-        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
-            checkpoint = load_checkpoint(Path(checkpoint))
-        told = progress or (lambda done, total: None)
-        head = server_head(self._connection, told)
-        return prove(self.events(), head, checkpoint, self.server, told)
-
-    def checkpoint(self) -> Checkpoint:
-        """A checkpoint of the journal as it stands, after proving it. Raises as ``verify_journal``."""
-        return self.verify_journal()
 
 
 def _patterns(which: str, given: Sequence[str]) -> tuple[str, ...]:

@@ -137,6 +137,20 @@ class RequestIdReused(WeighbridgeError):
     reason = "REQUEST_ID_REUSED"
 
 
+class SchemaViolated(WeighbridgeError):
+    """The record breaks the schema of the model's name; one violation each, with its path in the record."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "SCHEMA_VIOLATED"
+
+
+class InvalidExpression(WeighbridgeError):
+    """A filter, an order or a rule cannot be read, or compares what cannot be; paths are ``line:column``."""
+
+    code = Code.INVALID_ARGUMENT
+    reason = "INVALID_EXPRESSION"
+
+
 class UsageError(WeighbridgeError):
     """A call to the SDK, a setting or a command-line value that cannot be right."""
 
@@ -196,6 +210,20 @@ class ModelDeleted(WeighbridgeError):
     reason = "MODEL_DELETED"
 
 
+class VersionDeleted(WeighbridgeError):
+    """The version was deleted; the message says when, by whom, why, and whether it can be restored."""
+
+    code = Code.NOT_FOUND
+    reason = "VERSION_DELETED"
+
+
+class SchemaNotFound(WeighbridgeError):
+    """No schema governs the name, or there is no such revision of it."""
+
+    code = Code.NOT_FOUND
+    reason = "SCHEMA_NOT_FOUND"
+
+
 class ModelExists(WeighbridgeError):
     """A model of that name is registered already, or was and is deleted."""
 
@@ -225,6 +253,27 @@ class ModelInUse(WeighbridgeError):
 
     code = Code.FAILED_PRECONDITION
     reason = "MODEL_IN_USE"
+
+
+class VersionInUse(WeighbridgeError):
+    """Something holds the version, so that it cannot be deleted; one violation a holder."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "VERSION_IN_USE"
+
+
+class WrongState(WeighbridgeError):
+    """What was asked for does not follow from how things stand; the message says how they do."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "WRONG_STATE"
+
+
+class RevisionConflict(WeighbridgeError):
+    """Somebody else changed it first; ``details`` say what it is now: ``revision`` and ``value``."""
+
+    code = Code.ABORTED
+    reason = "REVISION_CONFLICT"
 
 
 class Overloaded(WeighbridgeError):

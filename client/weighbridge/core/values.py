@@ -159,12 +159,15 @@ class MetricPoint:
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """The newest point of one metric: highest step, then latest time."""
+    """One metric in short. NaN is never ``min`` or ``max``, unless all values are NaN."""
 
     name: str
     latest: float
+    """Of the newest point: highest step, then latest time."""
     step: int
     points: int
+    min: float
+    max: float
 
 
 @dataclass(frozen=True)
@@ -196,8 +199,16 @@ class Model:
 
 
 @dataclass(frozen=True)
+class SchemaRevision:
+    """Which revision of a schema; 0 is the one that the server ships."""
+
+    prefix: str
+    revision: int
+
+
+@dataclass(frozen=True)
 class Version:
-    """A committed version; ``record`` and ``metrics`` are None in lists."""
+    """A committed version; ``record`` is None in lists, and so is ``metrics``, but for those that were asked for."""
 
     model: str
     version: int
@@ -211,6 +222,12 @@ class Version:
     chunks_total: int
     record: Record | None = None
     metrics: Sequence[MetricSummary] | None = None
+    schema: SchemaRevision | None = None
+    """What it passed; None where nothing governed it."""
+    deletion: Deletion | None = None
+    """Set when it is deleted."""
+    purged_time: datetime | None = None
+    """Set when its bytes were let go of, for good."""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT. A root or manifest digest is not what its list gives; metadata `expected`, `actual`."""
     ERROR_REASON_REQUEST_ID_REUSED: _ErrorReason.ValueType  # 9
     """INVALID_ARGUMENT. A `request_id` came again with another payload."""
+    ERROR_REASON_SCHEMA_VIOLATED: _ErrorReason.ValueType  # 11
+    """INVALID_ARGUMENT. The record breaks the schema that governs the model's name; each violation has the path of what
+    breaks it, such as `tags.hardware_target`. Metadata `prefix` and `revision` name the schema.
+    """
+    ERROR_REASON_INVALID_EXPRESSION: _ErrorReason.ValueType  # 12
+    """INVALID_ARGUMENT. A filter, an order or a rule cannot be read, or compares what cannot be compared. Each violation's
+    path is `line:column` in the text, both from 1.
+    """
     ERROR_REASON_USAGE: _ErrorReason.ValueType  # 10
     """INVALID_ARGUMENT. A call to the SDK or a setting that cannot be right. Raised by clients only."""
     ERROR_REASON_MODEL_NOT_FOUND: _ErrorReason.ValueType  # 20
@@ -60,6 +68,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The model was deleted, and its versions with it; the message says when, by whom, why and how to
     restore it. Metadata `model`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`.
     """
+    ERROR_REASON_VERSION_DELETED: _ErrorReason.ValueType  # 27
+    """NOT_FOUND. The version was deleted; the message says when, by whom, why, and how to restore it while it is not
+    purged. Metadata `ref`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`, and `purged_time` when it was.
+    """
+    ERROR_REASON_SCHEMA_NOT_FOUND: _ErrorReason.ValueType  # 28
+    """NOT_FOUND. No schema governs the name, or there is no such revision of it."""
     ERROR_REASON_MODEL_EXISTS: _ErrorReason.ValueType  # 30
     """ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
     ERROR_REASON_UPLOAD_ENDED: _ErrorReason.ValueType  # 40
@@ -84,6 +98,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
     ERROR_REASON_MODEL_IN_USE: _ErrorReason.ValueType  # 49
     """FAILED_PRECONDITION. Something holds the model, so that it cannot be deleted; the violations name each holder."""
+    ERROR_REASON_VERSION_IN_USE: _ErrorReason.ValueType  # 50
+    """FAILED_PRECONDITION. Something holds the version, so that it cannot be deleted; the violations name each holder."""
+    ERROR_REASON_WRONG_STATE: _ErrorReason.ValueType  # 51
+    """FAILED_PRECONDITION. What was asked for does not follow from how things stand: the message says how they do."""
+    ERROR_REASON_REVISION_CONFLICT: _ErrorReason.ValueType  # 52
+    """ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
+    `value` say what it is now.
+    """
     ERROR_REASON_DATA_LOSS: _ErrorReason.ValueType  # 60
     """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
     position in the file, from 0) and `digest`.
@@ -138,6 +160,14 @@ ERROR_REASON_MANIFEST_MISMATCH: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT. A root or manifest digest is not what its list gives; metadata `expected`, `actual`."""
 ERROR_REASON_REQUEST_ID_REUSED: ErrorReason.ValueType  # 9
 """INVALID_ARGUMENT. A `request_id` came again with another payload."""
+ERROR_REASON_SCHEMA_VIOLATED: ErrorReason.ValueType  # 11
+"""INVALID_ARGUMENT. The record breaks the schema that governs the model's name; each violation has the path of what
+breaks it, such as `tags.hardware_target`. Metadata `prefix` and `revision` name the schema.
+"""
+ERROR_REASON_INVALID_EXPRESSION: ErrorReason.ValueType  # 12
+"""INVALID_ARGUMENT. A filter, an order or a rule cannot be read, or compares what cannot be compared. Each violation's
+path is `line:column` in the text, both from 1.
+"""
 ERROR_REASON_USAGE: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT. A call to the SDK or a setting that cannot be right. Raised by clients only."""
 ERROR_REASON_MODEL_NOT_FOUND: ErrorReason.ValueType  # 20
@@ -156,6 +186,12 @@ ERROR_REASON_MODEL_DELETED: ErrorReason.ValueType  # 26
 """NOT_FOUND. The model was deleted, and its versions with it; the message says when, by whom, why and how to
 restore it. Metadata `model`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`.
 """
+ERROR_REASON_VERSION_DELETED: ErrorReason.ValueType  # 27
+"""NOT_FOUND. The version was deleted; the message says when, by whom, why, and how to restore it while it is not
+purged. Metadata `ref`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reason`, and `purged_time` when it was.
+"""
+ERROR_REASON_SCHEMA_NOT_FOUND: ErrorReason.ValueType  # 28
+"""NOT_FOUND. No schema governs the name, or there is no such revision of it."""
 ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 30
 """ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
 ERROR_REASON_UPLOAD_ENDED: ErrorReason.ValueType  # 40
@@ -180,6 +216,14 @@ ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 48
 """RESOURCE_EXHAUSTED. The server has no space left; trying again does not help until it has."""
 ERROR_REASON_MODEL_IN_USE: ErrorReason.ValueType  # 49
 """FAILED_PRECONDITION. Something holds the model, so that it cannot be deleted; the violations name each holder."""
+ERROR_REASON_VERSION_IN_USE: ErrorReason.ValueType  # 50
+"""FAILED_PRECONDITION. Something holds the version, so that it cannot be deleted; the violations name each holder."""
+ERROR_REASON_WRONG_STATE: ErrorReason.ValueType  # 51
+"""FAILED_PRECONDITION. What was asked for does not follow from how things stand: the message says how they do."""
+ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 52
+"""ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
+`value` say what it is now.
+"""
 ERROR_REASON_DATA_LOSS: ErrorReason.ValueType  # 60
 """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
 position in the file, from 0) and `digest`.

@@ -591,7 +591,7 @@ Global___MetricPoint: _TypeAlias = MetricPoint  # noqa: Y015
 
 @_typing.final
 class MetricSummary(_message.Message):
-    """The newest point of one metric: highest step, then latest time."""
+    """One metric of a version in short. NaN is never `min` or `max`, unless all values are NaN."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -599,14 +599,20 @@ class MetricSummary(_message.Message):
     LATEST_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
+    MIN_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The metric."""
     latest: _builtins.float
-    """The value of its newest point."""
+    """The value of its newest point: the highest step, of those the latest time, of those the last that came."""
     step: _builtins.int
     """The step of that point."""
     points: _builtins.int
     """How many points the curve has."""
+    min: _builtins.float
+    """The smallest value of the curve."""
+    max: _builtins.float
+    """The largest value of the curve."""
     def __init__(
         self,
         *,
@@ -614,11 +620,53 @@ class MetricSummary(_message.Message):
         latest: _builtins.float = ...,
         step: _builtins.int = ...,
         points: _builtins.int = ...,
+        min: _builtins.float = ...,
+        max: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["latest", b"latest", "name", b"name", "points", b"points", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["latest", b"latest", "max", b"max", "min", b"min", "name", b"name", "points", b"points", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MetricSummary: _TypeAlias = MetricSummary  # noqa: Y015
+
+@_typing.final
+class MetricCurve(_message.Message):
+    """A part of a metric's curve, its points in the order in which they came. All lists are of one length."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    TIMES_US_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The metric."""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The steps."""
+
+    @_builtins.property
+    def times_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """When the points were taken, in microseconds since 1970 in UTC."""
+
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The values."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        steps: _abc.Iterable[_builtins.int] | None = ...,
+        times_us: _abc.Iterable[_builtins.int] | None = ...,
+        values: _abc.Iterable[_builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "steps", b"steps", "times_us", b"times_us", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricCurve: _TypeAlias = MetricCurve  # noqa: Y015

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from weighbridge.v1 import models_pb2 as _models_pb2
 from weighbridge.v1 import records_pb2 as _records_pb2
 import builtins as _builtins
 import sys
@@ -53,6 +54,70 @@ STAGE_ARCHIVED: Stage.ValueType  # 4
 """Retired."""
 Global___Stage: _TypeAlias = Stage  # noqa: Y015
 
+class _SuspectKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SuspectKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SuspectKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SUSPECT_KIND_UNSPECIFIED: _SuspectKind.ValueType  # 0
+    """Never sent."""
+    SUSPECT_KIND_DATA: _SuspectKind.ValueType  # 1
+    """Datasets were added, removed, or have another version or digest."""
+    SUSPECT_KIND_CODE: _SuspectKind.ValueType  # 2
+    """Another commit, uncommitted changes, another command."""
+    SUSPECT_KIND_ENVIRONMENT: _SuspectKind.ValueType  # 3
+    """Packages, Python, machine."""
+    SUSPECT_KIND_PARAMETERS: _SuspectKind.ValueType  # 4
+    """Parameters."""
+    SUSPECT_KIND_PARENTS: _SuspectKind.ValueType  # 5
+    """Other parents, so other weights to begin with."""
+
+class SuspectKind(_SuspectKind, metaclass=_SuspectKindEnumTypeWrapper):
+    """What can make a metric worse."""
+
+SUSPECT_KIND_UNSPECIFIED: SuspectKind.ValueType  # 0
+"""Never sent."""
+SUSPECT_KIND_DATA: SuspectKind.ValueType  # 1
+"""Datasets were added, removed, or have another version or digest."""
+SUSPECT_KIND_CODE: SuspectKind.ValueType  # 2
+"""Another commit, uncommitted changes, another command."""
+SUSPECT_KIND_ENVIRONMENT: SuspectKind.ValueType  # 3
+"""Packages, Python, machine."""
+SUSPECT_KIND_PARAMETERS: SuspectKind.ValueType  # 4
+"""Parameters."""
+SUSPECT_KIND_PARENTS: SuspectKind.ValueType  # 5
+"""Other parents, so other weights to begin with."""
+Global___SuspectKind: _TypeAlias = SuspectKind  # noqa: Y015
+
+class _LineageDirection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LineageDirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LineageDirection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LINEAGE_DIRECTION_UNSPECIFIED: _LineageDirection.ValueType  # 0
+    """Both."""
+    LINEAGE_DIRECTION_UP: _LineageDirection.ValueType  # 1
+    """To what it was made from."""
+    LINEAGE_DIRECTION_DOWN: _LineageDirection.ValueType  # 2
+    """To what was made from it."""
+    LINEAGE_DIRECTION_BOTH: _LineageDirection.ValueType  # 3
+    """Both."""
+
+class LineageDirection(_LineageDirection, metaclass=_LineageDirectionEnumTypeWrapper):
+    """Which way a lineage is followed."""
+
+LINEAGE_DIRECTION_UNSPECIFIED: LineageDirection.ValueType  # 0
+"""Both."""
+LINEAGE_DIRECTION_UP: LineageDirection.ValueType  # 1
+"""To what it was made from."""
+LINEAGE_DIRECTION_DOWN: LineageDirection.ValueType  # 2
+"""To what was made from it."""
+LINEAGE_DIRECTION_BOTH: LineageDirection.ValueType  # 3
+"""Both."""
+Global___LineageDirection: _TypeAlias = LineageDirection  # noqa: Y015
+
 @_typing.final
 class Version(_message.Message):
     """A committed version."""
@@ -71,6 +136,9 @@ class Version(_message.Message):
     CHUNKS_TOTAL_FIELD_NUMBER: _builtins.int
     RECORD_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    DELETION_FIELD_NUMBER: _builtins.int
+    PURGED_TIME_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name."""
     version: _builtins.int
@@ -99,7 +167,19 @@ class Version(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.MetricSummary]:
-        """The newest value of each metric. Absent in lists."""
+        """Each metric in short, in order of name. Absent in lists, but for those that `order_by` or `show_metrics` names."""
+
+    @_builtins.property
+    def schema(self) -> Global___SchemaRevision:
+        """The schema revision that it passed. Absent: none governed it."""
+
+    @_builtins.property
+    def deletion(self) -> _models_pb2.Deletion:
+        """How it came to be deleted. Absent: it was not."""
+
+    @_builtins.property
+    def purged_time(self) -> _timestamp_pb2.Timestamp:
+        """When its bytes were let go of, for good. Absent: they were not."""
 
     def __init__(
         self,
@@ -116,14 +196,43 @@ class Version(_message.Message):
         chunks_total: _builtins.int = ...,
         record: _records_pb2.Record | None = ...,
         metrics: _abc.Iterable[_records_pb2.MetricSummary] | None = ...,
+        schema: Global___SchemaRevision | None = ...,
+        deletion: _models_pb2.Deletion | None = ...,
+        purged_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "record", b"record"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deletion", b"deletion", "purged_time", b"purged_time", "record", b"record", "schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_total", b"bytes_total", "chunks_total", b"chunks_total", "created_time", b"created_time", "creator", b"creator", "files_total", b"files_total", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model", b"model", "record", b"record", "ref", b"ref", "stage", b"stage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_total", b"bytes_total", "chunks_total", b"chunks_total", "created_time", b"created_time", "creator", b"creator", "deletion", b"deletion", "files_total", b"files_total", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model", b"model", "purged_time", b"purged_time", "record", b"record", "ref", b"ref", "schema", b"schema", "stage", b"stage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Version: _TypeAlias = Version  # noqa: Y015
+
+@_typing.final
+class SchemaRevision(_message.Message):
+    """Which revision of a schema."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    """The prefix of names that it governs; `*` governs all."""
+    revision: _builtins.int
+    """Its revision, from 1; 0 is the one that the server ships."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prefix", b"prefix", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SchemaRevision: _TypeAlias = SchemaRevision  # noqa: Y015
 
 @_typing.final
 class Upload(_message.Message):
@@ -267,7 +376,7 @@ class CommitVersionRequest(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.MetricPoint]:
-        """The metric curves, as far as they are known."""
+        """Points of metrics beside those that LogMetrics brought."""
 
     def __init__(
         self,
@@ -438,6 +547,10 @@ class ListVersionsRequest(_message.Message):
     MANIFEST_DIGEST_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    SHOW_METRICS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Only versions of this model; empty: of every model."""
     manifest_digest: _builtins.str
@@ -446,6 +559,20 @@ class ListVersionsRequest(_message.Message):
     """At most this many versions; 0: the server's choice (100)."""
     page_token: _builtins.str
     """`next_page_token` of the page before; empty: the first page."""
+    filter: _builtins.str
+    """A condition in CEL, such as `metrics.accuracy > 0.9 && tags.hardware_target == "gpu"`. SPEC.md lists what it can
+    name. Empty: all.
+    """
+    order_by: _builtins.str
+    """What to sort by, such as `metrics.accuracy desc, created_time`: expressions of CEL, each with `asc` or `desc` after
+    it or neither. What lacks a value comes last. Empty: the newest first.
+    """
+    show_deleted: _builtins.bool
+    """Those that are deleted too."""
+    @_builtins.property
+    def show_metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The metrics that `metrics` of each version shows; at most 16."""
+
     def __init__(
         self,
         *,
@@ -453,10 +580,14 @@ class ListVersionsRequest(_message.Message):
         manifest_digest: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
+        show_metrics: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifest_digest", b"manifest_digest", "model", b"model", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "manifest_digest", b"manifest_digest", "model", b"model", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted", "show_metrics", b"show_metrics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -474,7 +605,7 @@ class ListVersionsResponse(_message.Message):
     """Empty on the last page."""
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Version]:
-        """Newest first."""
+        """In the order asked for."""
 
     def __init__(
         self,
@@ -489,3 +620,725 @@ class ListVersionsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListVersionsResponse: _TypeAlias = ListVersionsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateVersionRequest(_message.Message):
+    """See VersionService.UpdateVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class SetTagsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> _records_pb2.Value: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _records_pb2.Value | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    SET_TAGS_FIELD_NUMBER: _builtins.int
+    REMOVE_TAGS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one update. Empty: every call is its own."""
+    ref: _builtins.str
+    """Any reference."""
+    description: _builtins.str
+    """Absent: as it is."""
+    @_builtins.property
+    def set_tags(self) -> _containers.MessageMap[_builtins.str, _records_pb2.Value]:
+        """Tags that are added, or have their value replaced."""
+
+    @_builtins.property
+    def remove_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Tags that are removed; one that is not there is passed over."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
+        set_tags: _abc.Mapping[_builtins.str, _records_pb2.Value] | None = ...,
+        remove_tags: _abc.Iterable[_builtins.str] | None = ...,
+        description: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_description", b"_description", "description", b"description", "ref", b"ref", "remove_tags", b"remove_tags", "request_id", b"request_id", "set_tags", b"set_tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__description: _TypeAlias = _typing.Literal["description"]  # noqa: Y015
+    _WhichOneofArgType__description: _TypeAlias = _typing.Literal["_description", b"_description"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__description) -> _WhichOneofReturnType__description | None: ...
+
+Global___UpdateVersionRequest: _TypeAlias = UpdateVersionRequest  # noqa: Y015
+
+@_typing.final
+class LogMetricsRequest(_message.Message):
+    """See VersionService.LogMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    WRITER_FIELD_NUMBER: _builtins.int
+    FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    upload_id: _builtins.str
+    """An upload that the caller began."""
+    ref: _builtins.str
+    """A committed version: any reference."""
+    writer: _builtins.str
+    """Chosen by the writer, the same for all its requests and no other's."""
+    first_sequence: _builtins.int
+    """The number of the first point of this request, from 1; the others follow it."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.MetricPoint]:
+        """The points."""
+
+    def __init__(
+        self,
+        *,
+        upload_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
+        writer: _builtins.str = ...,
+        first_sequence: _builtins.int = ...,
+        points: _abc.Iterable[_records_pb2.MetricPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "target", b"target", "upload_id", b"upload_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_sequence", b"first_sequence", "points", b"points", "ref", b"ref", "target", b"target", "upload_id", b"upload_id", "writer", b"writer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["upload_id", "ref"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___LogMetricsRequest: _TypeAlias = LogMetricsRequest  # noqa: Y015
+
+@_typing.final
+class LogMetricsResponse(_message.Message):
+    """See VersionService.LogMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
+    last_sequence: _builtins.int
+    """The number of the writer's newest point that is kept."""
+    def __init__(
+        self,
+        *,
+        last_sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogMetricsResponse: _TypeAlias = LogMetricsResponse  # noqa: Y015
+
+@_typing.final
+class GetMetricsRequest(_message.Message):
+    """See VersionService.GetMetrics."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
+    MOST_POINTS_FIELD_NUMBER: _builtins.int
+    ref: _builtins.str
+    """Any reference."""
+    most_points: _builtins.int
+    """A longer curve is thinned to at most so many points, its first, its last, its highest and its lowest among them; 0:
+    every point.
+    """
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these metrics; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        ref: _builtins.str = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+        most_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["most_points", b"most_points", "names", b"names", "ref", b"ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetMetricsRequest: _TypeAlias = GetMetricsRequest  # noqa: Y015
+
+@_typing.final
+class CompareVersionsRequest(_message.Message):
+    """See VersionService.CompareVersions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFS_FIELD_NUMBER: _builtins.int
+    LOWER_IS_BETTER_FIELD_NUMBER: _builtins.int
+    HIGHER_IS_BETTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any references. Each but the first is compared with the first."""
+
+    @_builtins.property
+    def lower_is_better(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Metrics of which less is better, in place of what their names suggest."""
+
+    @_builtins.property
+    def higher_is_better(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Metrics of which more is better, in place of what their names suggest."""
+
+    def __init__(
+        self,
+        *,
+        refs: _abc.Iterable[_builtins.str] | None = ...,
+        lower_is_better: _abc.Iterable[_builtins.str] | None = ...,
+        higher_is_better: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["higher_is_better", b"higher_is_better", "lower_is_better", b"lower_is_better", "refs", b"refs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareVersionsRequest: _TypeAlias = CompareVersionsRequest  # noqa: Y015
+
+@_typing.final
+class Comparison(_message.Message):
+    """How versions differ. Lists of values stand in the order of `versions`; one that a version does not have is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    PARAMS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PACKAGES_FIELD_NUMBER: _builtins.int
+    FILES_FIELD_NUMBER: _builtins.int
+    SHARED_BYTES_FIELD_NUMBER: _builtins.int
+    SUSPECTS_FIELD_NUMBER: _builtins.int
+    ENERGY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Version]:
+        """What is compared, with their records."""
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricDifference]:
+        """Every metric that one of them has, in order of name."""
+
+    @_builtins.property
+    def params(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Every parameter that one of them has, in order of name."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Every tag."""
+
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Every dataset, by its name and role; values are `version digest uri`, without those that are not said."""
+
+    @_builtins.property
+    def source(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Of the code: `repository`, `commit`, `branch`, `diff_digest`, `untracked_digest`, `entry_point`, `command`."""
+
+    @_builtins.property
+    def environment(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Of the environment, but for its packages."""
+
+    @_builtins.property
+    def packages(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Packages that are not the same everywhere: added, removed, changed."""
+
+    @_builtins.property
+    def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileDifference]:
+        """Files that are not the same everywhere."""
+
+    @_builtins.property
+    def shared_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Of each version, how many bytes of its chunks the first has too."""
+
+    @_builtins.property
+    def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspects]:
+        """For each metric that got worse: what changed that may be why."""
+
+    @_builtins.property
+    def energy(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Energy: `kwh`, `gco2e`, `region`, `method`."""
+
+    def __init__(
+        self,
+        *,
+        versions: _abc.Iterable[Global___Version] | None = ...,
+        metrics: _abc.Iterable[Global___MetricDifference] | None = ...,
+        params: _abc.Iterable[Global___FieldDifference] | None = ...,
+        tags: _abc.Iterable[Global___FieldDifference] | None = ...,
+        datasets: _abc.Iterable[Global___FieldDifference] | None = ...,
+        source: _abc.Iterable[Global___FieldDifference] | None = ...,
+        environment: _abc.Iterable[Global___FieldDifference] | None = ...,
+        packages: _abc.Iterable[Global___FieldDifference] | None = ...,
+        files: _abc.Iterable[Global___FileDifference] | None = ...,
+        shared_bytes: _abc.Iterable[_builtins.int] | None = ...,
+        suspects: _abc.Iterable[Global___Suspects] | None = ...,
+        energy: _abc.Iterable[Global___FieldDifference] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "energy", b"energy", "environment", b"environment", "files", b"files", "metrics", b"metrics", "packages", b"packages", "params", b"params", "shared_bytes", b"shared_bytes", "source", b"source", "suspects", b"suspects", "tags", b"tags", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Comparison: _TypeAlias = Comparison  # noqa: Y015
+
+@_typing.final
+class MetricDifference(_message.Message):
+    """One metric of the versions that are compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    LOWER_IS_BETTER_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The metric."""
+    lower_is_better: _builtins.bool
+    """Less of it is better."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalMetric]:
+        """Its summary in each version."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        lower_is_better: _builtins.bool = ...,
+        values: _abc.Iterable[Global___OptionalMetric] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower_is_better", b"lower_is_better", "name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricDifference: _TypeAlias = MetricDifference  # noqa: Y015
+
+@_typing.final
+class OptionalMetric(_message.Message):
+    """A metric of one version, if it has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    difference: _builtins.float
+    """Its latest value less that of the first version. Absent: one of the two is missing or NaN."""
+    better: _builtins.bool
+    """Absent: as `difference`, or the two are equal."""
+    @_builtins.property
+    def summary(self) -> _records_pb2.MetricSummary:
+        """Absent: the version does not have it."""
+
+    def __init__(
+        self,
+        *,
+        summary: _records_pb2.MetricSummary | None = ...,
+        difference: _builtins.float | None = ...,
+        better: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_better", b"_better", "_difference", b"_difference", "better", b"better", "difference", b"difference", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_better", b"_better", "_difference", b"_difference", "better", b"better", "difference", b"difference", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__better: _TypeAlias = _typing.Literal["better"]  # noqa: Y015
+    _WhichOneofArgType__better: _TypeAlias = _typing.Literal["_better", b"_better"]  # noqa: Y015
+    _WhichOneofReturnType__difference: _TypeAlias = _typing.Literal["difference"]  # noqa: Y015
+    _WhichOneofArgType__difference: _TypeAlias = _typing.Literal["_difference", b"_difference"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__better) -> _WhichOneofReturnType__better | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__difference) -> _WhichOneofReturnType__difference | None: ...
+
+Global___OptionalMetric: _TypeAlias = OptionalMetric  # noqa: Y015
+
+@_typing.final
+class FieldDifference(_message.Message):
+    """One named value of the versions that are compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    DIFFERS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """The name."""
+    differs: _builtins.bool
+    """It is not the same in all of them."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalValue]:
+        """Its value in each version."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        values: _abc.Iterable[Global___OptionalValue] | None = ...,
+        differs: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["differs", b"differs", "name", b"name", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FieldDifference: _TypeAlias = FieldDifference  # noqa: Y015
+
+@_typing.final
+class OptionalValue(_message.Message):
+    """A value of one version, if it has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def value(self) -> _records_pb2.Value:
+        """Absent: the version does not have it."""
+
+    def __init__(
+        self,
+        *,
+        value: _records_pb2.Value | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OptionalValue: _TypeAlias = OptionalValue  # noqa: Y015
+
+@_typing.final
+class FileDifference(_message.Message):
+    """One file of the versions that are compared."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Its path."""
+    @_builtins.property
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalFile]:
+        """What it is in each version."""
+
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        values: _abc.Iterable[Global___OptionalFile] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileDifference: _TypeAlias = FileDifference  # noqa: Y015
+
+@_typing.final
+class OptionalFile(_message.Message):
+    """A file of one version, if it has it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    ROOT_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    """Absent: the version does not have it."""
+    root: _builtins.str
+    """Its content: `b3:<hex>`."""
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int | None = ...,
+        root: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes", "root", b"root", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__size_bytes: _TypeAlias = _typing.Literal["size_bytes"]  # noqa: Y015
+    _WhichOneofArgType__size_bytes: _TypeAlias = _typing.Literal["_size_bytes", b"_size_bytes"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__size_bytes) -> _WhichOneofReturnType__size_bytes | None: ...
+
+Global___OptionalFile: _TypeAlias = OptionalFile  # noqa: Y015
+
+@_typing.final
+class Suspects(_message.Message):
+    """What may be why a metric got worse between the first version and another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    VERSION_INDEX_FIELD_NUMBER: _builtins.int
+    SUSPECTS_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """The metric."""
+    version_index: _builtins.int
+    """The place in `versions` of the one in which it is worse."""
+    @_builtins.property
+    def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspect]:
+        """What changed. Empty: nothing that was recorded did, so chance or something that is not recorded is left."""
+
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        version_index: _builtins.int = ...,
+        suspects: _abc.Iterable[Global___Suspect] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "suspects", b"suspects", "version_index", b"version_index"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Suspects: _TypeAlias = Suspects  # noqa: Y015
+
+@_typing.final
+class Suspect(_message.Message):
+    """One kind of thing that changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    kind: Global___SuspectKind.ValueType
+    """The kind."""
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What of it, in words, one item each."""
+
+    def __init__(
+        self,
+        *,
+        kind: Global___SuspectKind.ValueType = ...,
+        changes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Suspect: _TypeAlias = Suspect  # noqa: Y015
+
+@_typing.final
+class GetLineageRequest(_message.Message):
+    """See VersionService.GetLineage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REF_FIELD_NUMBER: _builtins.int
+    DATASET_DIGEST_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    ref: _builtins.str
+    """A version: any reference."""
+    dataset_digest: _builtins.str
+    """A dataset: its digest as it was recorded. Only descent is followed."""
+    direction: Global___LineageDirection.ValueType
+    """Which way."""
+    depth: _builtins.int
+    """How many generations each way; 0: all."""
+    def __init__(
+        self,
+        *,
+        ref: _builtins.str = ...,
+        dataset_digest: _builtins.str = ...,
+        direction: Global___LineageDirection.ValueType = ...,
+        depth: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dataset_digest", b"dataset_digest", "origin", b"origin", "ref", b"ref"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_digest", b"dataset_digest", "depth", b"depth", "direction", b"direction", "origin", b"origin", "ref", b"ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_origin: _TypeAlias = _typing.Literal["ref", "dataset_digest"]  # noqa: Y015
+    _WhichOneofArgType_origin: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_origin) -> _WhichOneofReturnType_origin | None: ...
+
+Global___GetLineageRequest: _TypeAlias = GetLineageRequest  # noqa: Y015
+
+@_typing.final
+class Lineage(_message.Message):
+    """A graph of descent. It has no cycles."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """There is more than the 10,000 versions that are listed."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageNode]:
+        """Every version in it, once, without its record; the origin first, then by distance."""
+
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageEdge]:
+        """From children to parents."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___LineageNode] | None = ...,
+        edges: _abc.Iterable[Global___LineageEdge] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edges", b"edges", "nodes", b"nodes", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lineage: _TypeAlias = Lineage  # noqa: Y015
+
+@_typing.final
+class LineageNode(_message.Message):
+    """A version in a lineage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
+    generation: _builtins.int
+    """How many generations it is from the origin: negative up, positive down. Versions of a dataset: from 0."""
+    @_builtins.property
+    def version(self) -> Global___Version:
+        """The version, without its record."""
+
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Dataset]:
+        """The data it was made from."""
+
+    def __init__(
+        self,
+        *,
+        version: Global___Version | None = ...,
+        generation: _builtins.int = ...,
+        datasets: _abc.Iterable[_records_pb2.Dataset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "generation", b"generation", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineageNode: _TypeAlias = LineageNode  # noqa: Y015
+
+@_typing.final
+class LineageEdge(_message.Message):
+    """One step of descent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHILD_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    RELATION_FIELD_NUMBER: _builtins.int
+    child: _builtins.str
+    """`name:number`."""
+    parent: _builtins.str
+    """`name:number`."""
+    relation: _records_pb2.Relation.ValueType
+    """How the child came from it."""
+    def __init__(
+        self,
+        *,
+        child: _builtins.str = ...,
+        parent: _builtins.str = ...,
+        relation: _records_pb2.Relation.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["child", b"child", "parent", b"parent", "relation", b"relation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LineageEdge: _TypeAlias = LineageEdge  # noqa: Y015
+
+@_typing.final
+class DeleteVersionRequest(_message.Message):
+    """See VersionService.DeleteVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one deletion. Empty: every call is its own."""
+    ref: _builtins.str
+    """Any reference."""
+    reason: _builtins.str
+    """Why; whoever looks for the version is told."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "ref", b"ref", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteVersionRequest: _TypeAlias = DeleteVersionRequest  # noqa: Y015
+
+@_typing.final
+class RestoreVersionRequest(_message.Message):
+    """See VersionService.RestoreVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REF_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """Chosen by the caller, the same for every try of one restoration. Empty: every call is its own."""
+    ref: _builtins.str
+    """`name:number`."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreVersionRequest: _TypeAlias = RestoreVersionRequest  # noqa: Y015

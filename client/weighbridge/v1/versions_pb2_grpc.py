@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from weighbridge.v1 import records_pb2 as weighbridge_dot_v1_dot_records__pb2
 from weighbridge.v1 import versions_pb2 as weighbridge_dot_v1_dot_versions__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -77,6 +78,41 @@ class VersionServiceStub:
                 request_serializer=weighbridge_dot_v1_dot_versions__pb2.ListVersionsRequest.SerializeToString,
                 response_deserializer=weighbridge_dot_v1_dot_versions__pb2.ListVersionsResponse.FromString,
                 _registered_method=True)
+        self.UpdateVersion = channel.unary_unary(
+                '/weighbridge.v1.VersionService/UpdateVersion',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.UpdateVersionRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
+                _registered_method=True)
+        self.LogMetrics = channel.unary_unary(
+                '/weighbridge.v1.VersionService/LogMetrics',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.LogMetricsRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.LogMetricsResponse.FromString,
+                _registered_method=True)
+        self.GetMetrics = channel.unary_stream(
+                '/weighbridge.v1.VersionService/GetMetrics',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.GetMetricsRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_records__pb2.MetricCurve.FromString,
+                _registered_method=True)
+        self.CompareVersions = channel.unary_unary(
+                '/weighbridge.v1.VersionService/CompareVersions',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.CompareVersionsRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.Comparison.FromString,
+                _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/weighbridge.v1.VersionService/GetLineage',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.Lineage.FromString,
+                _registered_method=True)
+        self.DeleteVersion = channel.unary_unary(
+                '/weighbridge.v1.VersionService/DeleteVersion',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.DeleteVersionRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
+                _registered_method=True)
+        self.RestoreVersion = channel.unary_unary(
+                '/weighbridge.v1.VersionService/RestoreVersion',
+                request_serializer=weighbridge_dot_v1_dot_versions__pb2.RestoreVersionRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
+                _registered_method=True)
 
 
 class VersionServiceServicer:
@@ -102,6 +138,8 @@ class VersionServiceServicer:
         NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
         NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
         INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+        INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
+        but for those about `metrics` and `files`, which only the commit can know.
         INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
         INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
@@ -126,6 +164,8 @@ class VersionServiceServicer:
         INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
         INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, INVALID_PATH: as in BeginVersion; a version
         needs at least one file.
+        INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
+        now. The version keeps the revision that it passed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,12 +215,98 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVersions(self, request, context):
-        """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
-        out where no model is named.
+        """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
+        where no model is named.
+
+        Versions that are committed meanwhile neither repeat nor displace what the later pages hold.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
-        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
+        INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateVersion(self, request, context):
+        """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
+        happens when all is as asked already. The tags that result must pass the schema revision that the version passed.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+        INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, SCHEMA_VIOLATED, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogMetrics(self, request, context):
+        """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
+        event `version.metrics-logged` a call, with the count and a digest).
+
+        Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
+        before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+
+        Errors:
+        NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
+        FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
+        INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMetrics(self, request, context):
+        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+
+        Errors: as GetVersion.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareVersions(self, request, context):
+        """Says how versions differ, and when a metric got worse, what changed that may be why.
+
+        Errors: as GetVersion, for each of `refs`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLineage(self, request, context):
+        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
+        Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+
+        Errors:
+        as GetVersion, for `ref`
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteVersion(self, request, context):
+        """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+        Errors:
+        as GetVersion
+        FAILED_PRECONDITION / VERSION_IN_USE: an alias, a stage, an undeleted child, an open upload that names it as
+        parent, or a live deployment holds it; all holders are listed.
+        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreVersion(self, request, context):
+        """Brings a deleted version back as it was.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
+        NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+        FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -223,6 +349,41 @@ def add_VersionServiceServicer_to_server(servicer, server):
                     servicer.ListVersions,
                     request_deserializer=weighbridge_dot_v1_dot_versions__pb2.ListVersionsRequest.FromString,
                     response_serializer=weighbridge_dot_v1_dot_versions__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'UpdateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateVersion,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.UpdateVersionRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.Version.SerializeToString,
+            ),
+            'LogMetrics': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogMetrics,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.LogMetricsRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.LogMetricsResponse.SerializeToString,
+            ),
+            'GetMetrics': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetMetrics,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.GetMetricsRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_records__pb2.MetricCurve.SerializeToString,
+            ),
+            'CompareVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareVersions,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.CompareVersionsRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.Comparison.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.GetLineageRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.Lineage.SerializeToString,
+            ),
+            'DeleteVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVersion,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.DeleteVersionRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.Version.SerializeToString,
+            ),
+            'RestoreVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreVersion,
+                    request_deserializer=weighbridge_dot_v1_dot_versions__pb2.RestoreVersionRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_versions__pb2.Version.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -422,6 +583,195 @@ class VersionService:
             '/weighbridge.v1.VersionService/ListVersions',
             weighbridge_dot_v1_dot_versions__pb2.ListVersionsRequest.SerializeToString,
             weighbridge_dot_v1_dot_versions__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/UpdateVersion',
+            weighbridge_dot_v1_dot_versions__pb2.UpdateVersionRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/LogMetrics',
+            weighbridge_dot_v1_dot_versions__pb2.LogMetricsRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.LogMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMetrics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/GetMetrics',
+            weighbridge_dot_v1_dot_versions__pb2.GetMetricsRequest.SerializeToString,
+            weighbridge_dot_v1_dot_records__pb2.MetricCurve.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/CompareVersions',
+            weighbridge_dot_v1_dot_versions__pb2.CompareVersionsRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.Comparison.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/GetLineage',
+            weighbridge_dot_v1_dot_versions__pb2.GetLineageRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.Lineage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/DeleteVersion',
+            weighbridge_dot_v1_dot_versions__pb2.DeleteVersionRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.VersionService/RestoreVersion',
+            weighbridge_dot_v1_dot_versions__pb2.RestoreVersionRequest.SerializeToString,
+            weighbridge_dot_v1_dot_versions__pb2.Version.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from weighbridge.v1 import records_pb2 as _records_pb2
 from weighbridge.v1 import versions_pb2 as _versions_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -53,6 +54,8 @@ class VersionServiceStub:
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+      INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
+        but for those about `metrics` and `files`, which only the commit can know.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
@@ -73,6 +76,8 @@ class VersionServiceStub:
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
       INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, INVALID_PATH: as in BeginVersion; a version
         needs at least one file.
+      INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
+        now. The version keeps the revision that it passed.
     """
     AbortVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.AbortVersionRequest, _versions_pb2.AbortVersionResponse]
     """Ends an upload without a version. Aborting an upload that ended already changes nothing.
@@ -102,12 +107,70 @@ class VersionServiceStub:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ListVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]
-    """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
-    out where no model is named.
+    """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
+    where no model is named.
+
+    Versions that are committed meanwhile neither repeat nor displace what the later pages hold.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
-      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
+      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+    """
+    UpdateVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.UpdateVersionRequest, _versions_pb2.Version]
+    """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
+    happens when all is as asked already. The tags that result must pass the schema revision that the version passed.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, SCHEMA_VIOLATED, REQUEST_ID_REUSED
+    """
+    LogMetrics: _grpc.UnaryUnaryMultiCallable[_versions_pb2.LogMetricsRequest, _versions_pb2.LogMetricsResponse]
+    """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
+    event `version.metrics-logged` a call, with the count and a digest).
+
+    Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
+    before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+
+    Errors:
+      NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
+      FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
+      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+    """
+    GetMetrics: _grpc.UnaryStreamMultiCallable[_versions_pb2.GetMetricsRequest, _records_pb2.MetricCurve]
+    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+
+    Errors: as GetVersion.
+    """
+    CompareVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.CompareVersionsRequest, _versions_pb2.Comparison]
+    """Says how versions differ, and when a metric got worse, what changed that may be why.
+
+    Errors: as GetVersion, for each of `refs`.
+    """
+    GetLineage: _grpc.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]
+    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
+    Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+
+    Errors:
+      as GetVersion, for `ref`
+    """
+    DeleteVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.DeleteVersionRequest, _versions_pb2.Version]
+    """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+    Errors:
+      as GetVersion
+      FAILED_PRECONDITION / VERSION_IN_USE: an alias, a stage, an undeleted child, an open upload that names it as
+        parent, or a live deployment holds it; all holders are listed.
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    RestoreVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.RestoreVersionRequest, _versions_pb2.Version]
+    """Brings a deleted version back as it was.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
+      NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+      FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
     """
 
 @_typing.type_check_only
@@ -135,6 +198,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+      INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
+        but for those about `metrics` and `files`, which only the commit can know.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
@@ -155,6 +220,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
       INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, INVALID_PATH: as in BeginVersion; a version
         needs at least one file.
+      INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
+        now. The version keeps the revision that it passed.
     """
     AbortVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.AbortVersionRequest, _versions_pb2.AbortVersionResponse]  # type: ignore[assignment]
     """Ends an upload without a version. Aborting an upload that ended already changes nothing.
@@ -184,12 +251,70 @@ class VersionServiceAsyncStub(VersionServiceStub):
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
     """
     ListVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]  # type: ignore[assignment]
-    """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
-    out where no model is named.
+    """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
+    where no model is named.
+
+    Versions that are committed meanwhile neither repeat nor displace what the later pages hold.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
-      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
+      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+    """
+    UpdateVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.UpdateVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
+    """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
+    happens when all is as asked already. The tags that result must pass the schema revision that the version passed.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, SCHEMA_VIOLATED, REQUEST_ID_REUSED
+    """
+    LogMetrics: _aio.UnaryUnaryMultiCallable[_versions_pb2.LogMetricsRequest, _versions_pb2.LogMetricsResponse]  # type: ignore[assignment]
+    """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
+    event `version.metrics-logged` a call, with the count and a digest).
+
+    Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
+    before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+
+    Errors:
+      NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
+      FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
+      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+    """
+    GetMetrics: _aio.UnaryStreamMultiCallable[_versions_pb2.GetMetricsRequest, _records_pb2.MetricCurve]  # type: ignore[assignment]
+    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+
+    Errors: as GetVersion.
+    """
+    CompareVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.CompareVersionsRequest, _versions_pb2.Comparison]  # type: ignore[assignment]
+    """Says how versions differ, and when a metric got worse, what changed that may be why.
+
+    Errors: as GetVersion, for each of `refs`.
+    """
+    GetLineage: _aio.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]  # type: ignore[assignment]
+    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
+    Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+
+    Errors:
+      as GetVersion, for `ref`
+    """
+    DeleteVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.DeleteVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
+    """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+    Errors:
+      as GetVersion
+      FAILED_PRECONDITION / VERSION_IN_USE: an alias, a stage, an undeleted child, an open upload that names it as
+        parent, or a live deployment holds it; all holders are listed.
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    RestoreVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.RestoreVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
+    """Brings a deleted version back as it was.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
+      NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+      FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
     """
 
 class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -220,6 +345,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
           NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
           INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+          INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
+            but for those about `metrics` and `files`, which only the commit can know.
           INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
           INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
@@ -246,6 +373,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
           INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, INVALID_PATH: as in BeginVersion; a version
             needs at least one file.
+          INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
+            now. The version keeps the revision that it passed.
         """
 
     @_abc_1.abstractmethod
@@ -305,12 +434,112 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _versions_pb2.ListVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.ListVersionsResponse, _abc.Awaitable[_versions_pb2.ListVersionsResponse]]:
-        """Lists committed versions, newest first, a page at a time, without their records. Those of deleted models are left
-        out where no model is named.
+        """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
+        where no model is named.
+
+        Versions that are committed meanwhile neither repeat nor displace what the later pages hold.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
-          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
+          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
+          INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateVersion(
+        self,
+        request: _versions_pb2.UpdateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.Version, _abc.Awaitable[_versions_pb2.Version]]:
+        """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
+        happens when all is as asked already. The tags that result must pass the schema revision that the version passed.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+          INVALID_ARGUMENT / INVALID_REQUEST, LIMIT_EXCEEDED, SCHEMA_VIOLATED, REQUEST_ID_REUSED
+        """
+
+    @_abc_1.abstractmethod
+    def LogMetrics(
+        self,
+        request: _versions_pb2.LogMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.LogMetricsResponse, _abc.Awaitable[_versions_pb2.LogMetricsResponse]]:
+        """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
+        event `version.metrics-logged` a call, with the count and a digest).
+
+        Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
+        before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+
+        Errors:
+          NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
+          FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
+          INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMetrics(
+        self,
+        request: _versions_pb2.GetMetricsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_records_pb2.MetricCurve], _abc.AsyncIterator[_records_pb2.MetricCurve]]:
+        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+
+        Errors: as GetVersion.
+        """
+
+    @_abc_1.abstractmethod
+    def CompareVersions(
+        self,
+        request: _versions_pb2.CompareVersionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.Comparison, _abc.Awaitable[_versions_pb2.Comparison]]:
+        """Says how versions differ, and when a metric got worse, what changed that may be why.
+
+        Errors: as GetVersion, for each of `refs`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetLineage(
+        self,
+        request: _versions_pb2.GetLineageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.Lineage, _abc.Awaitable[_versions_pb2.Lineage]]:
+        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
+        Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+
+        Errors:
+          as GetVersion, for `ref`
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteVersion(
+        self,
+        request: _versions_pb2.DeleteVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.Version, _abc.Awaitable[_versions_pb2.Version]]:
+        """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+        Errors:
+          as GetVersion
+          FAILED_PRECONDITION / VERSION_IN_USE: an alias, a stage, an undeleted child, an open upload that names it as
+            parent, or a live deployment holds it; all holders are listed.
+          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+
+    @_abc_1.abstractmethod
+    def RestoreVersion(
+        self,
+        request: _versions_pb2.RestoreVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.Version, _abc.Awaitable[_versions_pb2.Version]]:
+        """Brings a deleted version back as it was.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
+          NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+          FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
         """
 
 def add_VersionServiceServicer_to_server(servicer: VersionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -110,6 +110,12 @@ class Version(_Table):
     bytes_total = BigIntegerField()
     chunks_total = BigIntegerField()
     record = TextField()
+    schema_prefix = TextField(null=True)
+    schema_revision = BigIntegerField(null=True)
+    deleted_time = TimestampField(null=True)
+    deleted_by = TextField(null=True)
+    deletion_reason = TextField(null=True)
+    purged_time = TimestampField(null=True)
 
     class Meta:
         indexes = ((("model", "number"), True),)

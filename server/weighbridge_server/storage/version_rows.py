@@ -16,7 +16,8 @@ from weighbridge_server.storage.database import PooledDatabase
 
 _COLUMNS = """
     v.id, m.name, v.number, v.manifest, v.stage, v.creator, v.created_time,
-    v.files_total, v.bytes_total, v.chunks_total, v.record
+    v.files_total, v.bytes_total, v.chunks_total, v.record, v.schema_prefix, v.schema_revision,
+    v.deleted_time, v.deleted_by, v.deletion_reason, v.purged_time
 """
 _VERSION = "FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = %s AND v.number = %s"
 _FILES = """
@@ -195,14 +196,15 @@ class VersionRows:
         """See the port."""
         rows = self._database.rows(
             """
-            SELECT DISTINCT ON (p.name) p.name, p.value, p.step, count(*) OVER (PARTITION BY p.name)
+            SELECT DISTINCT ON (p.name) p.name, p.value, p.step, count(*) OVER (PARTITION BY p.name),
+                min(p.value) OVER (PARTITION BY p.name), max(p.value) OVER (PARTITION BY p.name)
             FROM metric_point p JOIN version v ON v.id = p.version_id JOIN model m ON m.id = v.model_id
             WHERE m.name = %s AND v.number = %s
             ORDER BY p.name, p.step DESC, p.time DESC, p.sequence DESC
             """,
             (model, number),
         )
-        return [values.MetricSummary(name, latest, step, points) for name, latest, step, points in rows]
+        return [values.MetricSummary(*row) for row in rows]
 
     def _value(self, row: tuple[Any, ...], *, whole: bool) -> values.Version:
         (
@@ -217,6 +219,12 @@ class VersionRows:
             bytes_total,
             chunks_total,
             record,
+            schema_prefix,
+            schema_revision,
+            deleted_time,
+            deleted_by,
+            deletion_reason,
+            purged_time,
         ) = row
         return values.Version(
             model=model,
@@ -231,6 +239,9 @@ class VersionRows:
             chunks_total=chunks_total,
             record=parse_record(record) if whole else None,
             metrics=self.metric_summaries(model, number) if whole else None,
+            schema=None if schema_prefix is None else values.SchemaRevision(schema_prefix, schema_revision),
+            deletion=None if deleted_time is None else values.Deletion(deleted_time, deleted_by, deletion_reason),
+            purged_time=purged_time,
         )
 
 

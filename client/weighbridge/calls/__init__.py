@@ -1,0 +1,1 @@
+"""The calls of a client, a file for each thing that they are about."""
