@@ -59,6 +59,36 @@ class LifecycleServiceStub:
                 request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.SerializeToString,
                 response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.FromString,
                 _registered_method=True)
+        self.SetAlias = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/SetAlias',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.SetAliasRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.Alias.FromString,
+                _registered_method=True)
+        self.DeleteAlias = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/DeleteAlias',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasResponse.FromString,
+                _registered_method=True)
+        self.ListAliases = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/ListAliases',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesResponse.FromString,
+                _registered_method=True)
+        self.GetAliasHistory = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/GetAliasHistory',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryResponse.FromString,
+                _registered_method=True)
+        self.Promote = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/Promote',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.PromoteRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.Promotion.FromString,
+                _registered_method=True)
+        self.Rollback = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/Rollback',
+                request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.RollbackRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.Alias.FromString,
+                _registered_method=True)
 
 
 class LifecycleServiceServicer:
@@ -115,6 +145,89 @@ class LifecycleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAlias(self, request, context):
+        """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
+
+        `staging` and `production` are moved by Promote and Rollback only.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
+        INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
+        ABORTED / REVISION_CONFLICT
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAlias(self, request, context):
+        """Removes an alias. Event `alias.deleted`.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        ABORTED / REVISION_CONFLICT
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAliases(self, request, context):
+        """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAliasHistory(self, request, context):
+        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Promote(self, request, context):
+        """Moves a version to a stage.
+
+        Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
+        development -> archived, archived -> development. What enters staging displaces its holder to development, what
+        enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
+        never none and never both. Every version that moves has an event of its own.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+        FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
+        the moves that are.
+        ABORTED / REVISION_CONFLICT
+        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rollback(self, request, context):
+        """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
+        back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+
+        The version that is left goes from production to archived, from staging to development.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+        FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
+        has damaged chunks.
+        ABORTED / REVISION_CONFLICT
+        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LifecycleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +250,36 @@ def add_LifecycleServiceServicer_to_server(servicer, server):
                     servicer.CheckSchema,
                     request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.FromString,
                     response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.SerializeToString,
+            ),
+            'SetAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAlias,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.SetAliasRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.Alias.SerializeToString,
+            ),
+            'DeleteAlias': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAlias,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasResponse.SerializeToString,
+            ),
+            'ListAliases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAliases,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesResponse.SerializeToString,
+            ),
+            'GetAliasHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAliasHistory,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryResponse.SerializeToString,
+            ),
+            'Promote': grpc.unary_unary_rpc_method_handler(
+                    servicer.Promote,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.PromoteRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.Promotion.SerializeToString,
+            ),
+            'Rollback': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rollback,
+                    request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.RollbackRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.Alias.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -252,6 +395,168 @@ class LifecycleService:
             '/weighbridge.v1.LifecycleService/CheckSchema',
             weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.SerializeToString,
             weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/SetAlias',
+            weighbridge_dot_v1_dot_lifecycle__pb2.SetAliasRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.Alias.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAlias(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/DeleteAlias',
+            weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.DeleteAliasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAliases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/ListAliases',
+            weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.ListAliasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAliasHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/GetAliasHistory',
+            weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.GetAliasHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Promote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/Promote',
+            weighbridge_dot_v1_dot_lifecycle__pb2.PromoteRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.Promotion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rollback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/Rollback',
+            weighbridge_dot_v1_dot_lifecycle__pb2.RollbackRequest.SerializeToString,
+            weighbridge_dot_v1_dot_lifecycle__pb2.Alias.FromString,
             options,
             channel_credentials,
             insecure,

@@ -67,6 +67,65 @@ class LifecycleServiceStub:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, SCHEMA_NOT_FOUND
       INVALID_ARGUMENT / INVALID_REQUEST: as SetSchema
     """
+    SetAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]
+    """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
+
+    `staging` and `production` are moved by Promote and Rollback only.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
+      INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT
+    """
+    DeleteAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]
+    """Removes an alias. Event `alias.deleted`.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT
+    """
+    ListAliases: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.ListAliasesRequest, _lifecycle_pb2.ListAliasesResponse]
+    """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+    """
+    GetAliasHistory: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.GetAliasHistoryRequest, _lifecycle_pb2.GetAliasHistoryResponse]
+    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+    """
+    Promote: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.PromoteRequest, _lifecycle_pb2.Promotion]
+    """Moves a version to a stage.
+
+    Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
+    development -> archived, archived -> development. What enters staging displaces its holder to development, what
+    enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
+    never none and never both. Every version that moves has an event of its own.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
+        the moves that are.
+      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Rollback: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]
+    """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
+    back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+
+    The version that is left goes from production to archived, from staging to development.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
+        has damaged chunks.
+      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+    """
 
 @_typing.type_check_only
 class LifecycleServiceAsyncStub(LifecycleServiceStub):
@@ -106,6 +165,65 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, SCHEMA_NOT_FOUND
       INVALID_ARGUMENT / INVALID_REQUEST: as SetSchema
+    """
+    SetAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
+    """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
+
+    `staging` and `production` are moved by Promote and Rollback only.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
+      INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT
+    """
+    DeleteAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]  # type: ignore[assignment]
+    """Removes an alias. Event `alias.deleted`.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT
+    """
+    ListAliases: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.ListAliasesRequest, _lifecycle_pb2.ListAliasesResponse]  # type: ignore[assignment]
+    """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+    """
+    GetAliasHistory: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.GetAliasHistoryRequest, _lifecycle_pb2.GetAliasHistoryResponse]  # type: ignore[assignment]
+    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+    """
+    Promote: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.PromoteRequest, _lifecycle_pb2.Promotion]  # type: ignore[assignment]
+    """Moves a version to a stage.
+
+    Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
+    development -> archived, archived -> development. What enters staging displaces its holder to development, what
+    enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
+    never none and never both. Every version that moves has an event of its own.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
+        the moves that are.
+      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Rollback: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
+    """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
+    back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+
+    The version that is left goes from production to archived, from staging to development.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
+        has damaged chunks.
+      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
     """
 
 class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -167,6 +285,101 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, SCHEMA_NOT_FOUND
           INVALID_ARGUMENT / INVALID_REQUEST: as SetSchema
+        """
+
+    @_abc_1.abstractmethod
+    def SetAlias(
+        self,
+        request: _lifecycle_pb2.SetAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.Alias, _abc.Awaitable[_lifecycle_pb2.Alias]]:
+        """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
+
+        `staging` and `production` are moved by Promote and Rollback only.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
+          INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
+          ABORTED / REVISION_CONFLICT
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAlias(
+        self,
+        request: _lifecycle_pb2.DeleteAliasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.DeleteAliasResponse, _abc.Awaitable[_lifecycle_pb2.DeleteAliasResponse]]:
+        """Removes an alias. Event `alias.deleted`.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+          ABORTED / REVISION_CONFLICT
+        """
+
+    @_abc_1.abstractmethod
+    def ListAliases(
+        self,
+        request: _lifecycle_pb2.ListAliasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.ListAliasesResponse, _abc.Awaitable[_lifecycle_pb2.ListAliasesResponse]]:
+        """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        """
+
+    @_abc_1.abstractmethod
+    def GetAliasHistory(
+        self,
+        request: _lifecycle_pb2.GetAliasHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.GetAliasHistoryResponse, _abc.Awaitable[_lifecycle_pb2.GetAliasHistoryResponse]]:
+        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+          NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+        """
+
+    @_abc_1.abstractmethod
+    def Promote(
+        self,
+        request: _lifecycle_pb2.PromoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.Promotion, _abc.Awaitable[_lifecycle_pb2.Promotion]]:
+        """Moves a version to a stage.
+
+        Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
+        development -> archived, archived -> development. What enters staging displaces its holder to development, what
+        enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
+        never none and never both. Every version that moves has an event of its own.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+          FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
+            the moves that are.
+          ABORTED / REVISION_CONFLICT
+          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+
+    @_abc_1.abstractmethod
+    def Rollback(
+        self,
+        request: _lifecycle_pb2.RollbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_lifecycle_pb2.Alias, _abc.Awaitable[_lifecycle_pb2.Alias]]:
+        """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
+        back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+
+        The version that is left goes from production to archived, from staging to development.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
+          FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
+            has damaged chunks.
+          ABORTED / REVISION_CONFLICT
+          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
         """
 
 def add_LifecycleServiceServicer_to_server(servicer: LifecycleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
