@@ -1,0 +1,63 @@
+"""What keeps a version from being deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from weighbridge.core.alias_check import STAGE_ALIASES
+from weighbridge.core.errors import Violation
+from weighbridge.core.refs import alias_ref
+from weighbridge.core.values import Stage, Version
+from weighbridge_server.domain.ports import Transaction
+from weighbridge_server.domain.times import utc_text
+
+_MOST = 1000
+"""Of each kind: a status lists some twenty and counts the others."""
+_WAYS_OUT: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PRODUCTION: Stage.ARCHIVED}
+"""The stages that hold a version, and where it may go from there."""
+
+
+def version_holders(tx: Transaction, version: Version) -> list[Violation]:
+    """Every holder, each with what would end it. The version's model is locked: none comes or goes meanwhile."""
+    return [*_stage(version), *_aliases(version), *_children(tx, version), *_uploads(tx, version), *_nodes(tx, version)]
+
+
+def _stage(version: Version) -> list[Violation]:
+    if version.stage not in _WAYS_OUT:
+        return []
+    way_out = f"'weighbridge promote {version.ref} {_WAYS_OUT[version.stage]}' moves it out"
+    return [Violation("stage", f"is {version.stage}; {way_out}")]
+
+
+def _aliases(version: Version) -> list[Violation]:
+    """But for those that come with its stage."""
+    return [
+        Violation(
+            f"aliases.{alias}", f"points at it; 'weighbridge alias rm {alias_ref(version.model, alias)}' removes it"
+        )
+        for alias in version.aliases
+        if alias not in STAGE_ALIASES
+    ]
+
+
+def _children(tx: Transaction, version: Version) -> list[Violation]:
+    children = tx.lineage.children(version.model, version.version, _MOST)
+    return [Violation(f"children.{child}", "was made from it; delete that one first") for child in children]
+
+
+def _nodes(tx: Transaction, version: Version) -> list[Violation]:
+    live = tx.deployments.page("", (version.model, version.version), live=True, after=("", ""), size=_MOST)
+    return [
+        Violation(f"deployments.{each.node}", "runs it; move the node to another version, or stop it") for each in live
+    ]
+
+
+def _uploads(tx: Transaction, version: Version) -> list[Violation]:
+    return [
+        Violation(
+            f"uploads.{upload.upload_id}",
+            f"names it as a parent; it is open, for {upload.model}, begun by {upload.actor}; unless it goes on, it "
+            f"ends at {utc_text(min(upload.lease_expires_time, upload.hard_expires_time))}",
+        )
+        for upload in tx.uploads.open_children(version.ref, _MOST)
+    ]
