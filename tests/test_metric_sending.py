@@ -1,0 +1,287 @@
+"""Points of metrics on their way: the server dies, is away, refuses or lies, and no point is lost or counted twice."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_status import rpc_status
+
+import weighbridge as wb
+from conftest import RunningServer
+from hostile_server import MODEL, HostileServer
+from raw_client import PATIENCE_S, wait_until
+from weighbridge import metric_stream
+from weighbridge.v1 import records_pb2, versions_pb2
+from weighbridge.wire.status import to_status
+
+pytest_plugins = ("hostile_fixtures",)
+pytestmark = pytest.mark.usefixtures("cache_dir")
+
+Log = versions_pb2.LogMetricsRequest
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(b"weights")
+    return path
+
+
+def log_calls(server: RunningServer) -> int:
+    """How many LogMetrics the server has answered."""
+    return sum(line.get("method") == "LogMetrics" and line["code"] == "OK" for line in server.log_lines())
+
+
+def more_log_calls(server: RunningServer, than: int) -> bool:
+    return log_calls(server) > than
+
+
+def answer(error: wb.WeighbridgeError, context: grpc.ServicerContext) -> Any:
+    """Ends a call with an error."""
+    context.abort_with_status(rpc_status.to_status(to_status(error)))
+
+
+# -- a server that dies ------------------------------------------------------------------------------
+
+
+def test_points_survive_kill_9_in_the_middle_of_training(own_server: RunningServer, weights: Path) -> None:
+    """Training goes on meanwhile, and knows nothing of it."""
+    own_server.listen = own_server.address
+    ended = threading.Event()
+    logged = 0
+
+    def train(version: wb.VersionInProgress) -> None:
+        nonlocal logged
+        while not ended.is_set():
+            version.log_metric("loss", logged * 0.5, logged)
+            version.log_metric(f"rate-{logged % 3}", logged)
+            logged += 1
+            if logged % 100 == 0:
+                ended.wait(0.01)
+
+    with own_server.connect() as client, ThreadPoolExecutor(1) as threads:
+        with client.begin("a.b.c", capture=False) as version:
+            version.add(weights)
+            training = threads.submit(train, version)
+            try:
+                for _ in range(3):
+                    wait_until(partial(more_log_calls, own_server, log_calls(own_server)))
+                    own_server.kill()
+                    own_server.start()
+            finally:
+                ended.set()
+                training.result(PATIENCE_S)
+        curves = client.metrics("a.b.c")
+        assert curves["loss"].steps.tolist() == list(range(logged))
+        for number in range(3):
+            assert curves[f"rate-{number}"].values.tolist() == list(range(number, logged, 3))
+    ended_with = {line["code"] for line in own_server.log_lines() if line.get("method") == "LogMetrics"}
+    assert ended_with == {"OK"}
+
+
+def test_a_commit_that_waits_in_vain_says_so_and_can_be_tried_again(own_server: RunningServer, weights: Path) -> None:
+    own_server.listen = own_server.address
+    with wb.connect(own_server.address, retry_limit_s=10) as client:
+        version = client.begin("a.b.c", capture=False)
+        version.add(weights)
+        version.log_metric("loss", 0.5, step=1)
+        version.wait()
+        own_server.signal(signal.SIGKILL)
+        version.log_metric("loss", 0.25, step=2)
+        with pytest.raises(wb.Unavailable, match=r"wait to be sent: 1$"):
+            version.commit()
+        version.log_metric("loss", 0.125, step=3)
+        own_server.start()
+        assert version.commit().version.ref == "a.b.c:1"
+        assert client.metrics("a.b.c")["loss"].values.tolist() == [0.5, 0.25, 0.125]
+
+
+# -- a server that is away ---------------------------------------------------------------------------
+
+
+def test_while_the_server_is_away_points_wait_up_to_a_limit(
+    hostile: HostileServer, sdk: wb.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_stream, "BUFFERED_POINTS", 10_000)
+    tries: list[tuple[int, int]] = []
+    here = threading.Event()
+    kept: list[float] = []
+
+    def away(request: Log, context: grpc.ServicerContext) -> Any:
+        tries.append((request.first_sequence, sum(len(curve.values) for curve in request.curves)))
+        if not here.is_set():
+            return answer(wb.Unavailable("no database"), context)
+        kept.extend(request.curves[0].values)
+        return hostile._log_metrics(request, context)
+
+    hostile.log_metrics = away
+    with sdk.begin(MODEL, capture=False) as version:
+        version.log_metric("loss", 0)
+        wait_until(lambda: tries)
+        for step in range(1, 10_000):
+            version.log_metric("loss", step)
+        with pytest.raises(wb.Unavailable, match=r"no database\. Points of metrics that wait to be sent: 10000"):
+            version.log_metric("loss", 10_000)
+        here.set()
+        wait_until(lambda: kept)
+        version.log_metric("loss", 10_000)  # there is room again
+    assert kept == list(range(10_001))
+    assert set(tries[: tries.index((1, 1)) + 1]) == {(1, 1)}
+    assert [first for first, _ in tries] == sorted(first for first, _ in tries)
+    assert tries.count((1, 1)) > 1  # the same request, until it was answered
+
+
+def test_a_slow_server_slows_logging_and_fails_nothing(
+    hostile: HostileServer, sdk: wb.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_stream, "BUFFERED_POINTS", 1000)
+    monkeypatch.setattr(metric_stream, "SEND_POINTS", 100)
+    kept: list[float] = []
+
+    def slow(request: Log, context: grpc.ServicerContext) -> Any:
+        kept.extend(request.curves[0].values)
+        return hostile._log_metrics(request, context)
+
+    hostile.log_metrics = slow
+    with sdk.begin(MODEL, capture=False) as version:
+        for step in range(20_000):
+            version.log_metric("loss", step)
+    assert kept == list(range(20_000))
+
+
+# -- a server that refuses, or lies ------------------------------------------------------------------
+
+
+def test_a_refusal_is_raised_by_what_is_logged_next_and_by_the_commit(hostile: HostileServer, sdk: wb.Client) -> None:
+    refused = threading.Event()
+
+    def refuse(request: Log, context: grpc.ServicerContext) -> Any:
+        refused.set()
+        return answer(wb.LimitExceeded("the version would have 10001 metrics; it has at most 10000"), context)
+
+    hostile.log_metrics = refuse
+    version = sdk.begin(MODEL, capture=False)
+    version.log_metric("loss", 0.5)
+    assert refused.wait(PATIENCE_S)
+
+    def raised() -> bool:
+        try:
+            version.log_metric("loss", 0.25)
+        except wb.LimitExceeded:
+            return True
+        return False
+
+    wait_until(raised)
+    with pytest.raises(wb.LimitExceeded, match="at most 10000"):
+        version.commit()
+    version.abort()
+    assert hostile.calls == ["abort"]
+
+
+@pytest.mark.parametrize("last", [0, 1, 3])
+def test_an_answer_about_other_points_is_refused(hostile: HostileServer, sdk: wb.Client, last: int) -> None:
+    hostile.log_metrics = lambda request, context: versions_pb2.LogMetricsResponse(last_sequence=last)
+    with (
+        pytest.raises(wb.DataLoss, match=f"was to keep points up to 2; it answers {last}"),
+        sdk.begin(MODEL, capture=False) as version,
+    ):
+        version.log_metrics({"loss": 0.5, "rate": 0.1})
+    assert "commit" not in hostile.calls
+
+
+def test_nothing_is_sent_once_a_version_is_given_up(hostile: HostileServer, sdk: wb.Client) -> None:
+    requests: list[Log] = []
+
+    def count(request: Log, context: grpc.ServicerContext) -> Any:
+        requests.append(request)
+        return answer(wb.Unavailable("not now"), context)
+
+    hostile.log_metrics = count
+    with pytest.raises(RuntimeError, match="diverged"), sdk.begin(MODEL, capture=False) as version:
+        version.log_metric("loss", 0.5)
+        wait_until(lambda: requests)
+        raise RuntimeError("diverged")
+    assert hostile.calls == ["abort"]
+    assert "weighbridge-metrics" not in {thread.name for thread in threading.enumerate()}
+    with pytest.raises(wb.UsageError):
+        version.log_metric("loss", 0.25)
+
+
+def test_who_logs_nothing_has_no_thread_for_it(sdk: wb.Client) -> None:
+    version = sdk.begin(MODEL, capture=False)
+    assert "weighbridge-metrics" not in {thread.name for thread in threading.enumerate()}
+    version.abort()
+
+
+def test_several_threads_may_log(hostile: HostileServer, sdk: wb.Client) -> None:
+    kept: list[tuple[str, int]] = []
+
+    def keep(request: Log, context: grpc.ServicerContext) -> Any:
+        kept.extend((curve.name, step) for curve in request.curves for step in curve.steps)
+        return hostile._log_metrics(request, context)
+
+    hostile.log_metrics = keep
+    with ThreadPoolExecutor(4) as threads, sdk.begin(MODEL, capture=False) as version:
+
+        def log(name: str) -> None:
+            for step in range(5000):
+                version.log_metric(name, 0.5, step)
+
+        list(threads.map(log, ["a", "b", "c", "d"]))
+    for name in "abcd":
+        assert [step for of, step in kept if of == name] == list(range(5000))
+
+
+Curves = Callable[[], Iterator[records_pb2.MetricCurve]]
+
+
+def endless() -> Iterator[records_pb2.MetricCurve]:
+    part = records_pb2.MetricCurve(name="loss", steps=[0] * 65_536, times_us=[0] * 65_536, values=[0] * 65_536)
+    while True:
+        yield part
+
+
+def empty_forever() -> Iterator[records_pb2.MetricCurve]:
+    while True:
+        yield records_pb2.MetricCurve(name="loss")
+
+
+def uneven() -> Iterator[records_pb2.MetricCurve]:
+    yield records_pb2.MetricCurve(name="loss", steps=[1, 2], times_us=[1, 2], values=[0.5])
+
+
+@pytest.mark.parametrize(
+    ("curves", "error"),
+    [(endless, wb.InternalError), (empty_forever, wb.InternalError), (uneven, wb.DataLoss)],
+    ids=["endless", "empty forever", "uneven"],
+)
+def test_curves_that_are_none_are_refused(
+    hostile: HostileServer, sdk: wb.Client, curves: Curves, error: type[wb.WeighbridgeError]
+) -> None:
+    hostile.metrics = lambda request, context: curves()
+    with pytest.raises(error):
+        sdk.metrics("a.b.c:1")
+
+
+def test_reading_is_tried_again_as_a_whole(hostile: HostileServer, sdk: wb.Client) -> None:
+    tries: list[int] = []
+
+    def breaks_once(request: Any, context: grpc.ServicerContext) -> Iterator[records_pb2.MetricCurve]:
+        tries.append(len(tries))
+        for step in range(3):
+            if step == 2 and len(tries) == 1:
+                answer(wb.Unavailable("not now"), context)
+            yield records_pb2.MetricCurve(name="loss", steps=[step], times_us=[0], values=[step])
+
+    hostile.metrics = breaks_once
+    sdk.resolve("a.b.c:1")
+    assert sdk.metrics("a.b.c:1")["loss"].steps.tolist() == [0, 1, 2]
+    assert tries == [0, 1]
