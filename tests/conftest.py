@@ -31,10 +31,20 @@ import weighbridge as wb
 from weighbridge_server.data_directory import DataDirectory
 from weighbridge_server.postgres import EmbeddedPostgres
 
-pytest.register_assert_rewrite("hostile_pulls", "crash_rounds", "raw_client", "storage_fixtures")
+pytest.register_assert_rewrite("hostile_pulls", "crash_rounds", "raw_client", "storage_fixtures", "descent_fixtures")
 
 WEIGHBRIDGE = (sys.executable, "-m", "weighbridge.cli.main")
 START_TIMEOUT_S = 60
+ASKS_NOTHING = {"WEIGHBRIDGE_DEFAULT_SCHEMA": "false"}
+"""Most tests push without the tags that a server asks for as it is shipped."""
+AS_SHIPPED = {"WEIGHBRIDGE_DEFAULT_SCHEMA": "true"}
+TAGS: dict[str, wb.Scalar] = {
+    "data_sensitivity": "internal",
+    "cost_per_inference": 0.0004,
+    "dataset_version": 2026,
+    "hardware_target": "gpu",
+}
+"""What it asks for."""
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +84,8 @@ class RunningServer:
         """Starts it and waits until it is ready."""
         command = (*WEIGHBRIDGE, "serve", "--listen", self.listen, "--data", str(self.data), *self.arguments)
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **self.environment}
-            )
+            environment = {**os.environ, **ASKS_NOTHING, **self.environment}
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
         line = self.process.stdout.readline() if readable else ""
@@ -123,6 +132,14 @@ class RunningServer:
 def server(session_dir: Path) -> Iterator[RunningServer]:
     """The server that tests share."""
     running = RunningServer(session_dir / "shared").start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def asking_server(session_dir: Path) -> Iterator[RunningServer]:
+    """A server as it is shipped, with its schema: tests share it, and set schemas for prefixes of their own."""
+    running = RunningServer(session_dir / "asking", environment=AS_SHIPPED).start()
     yield running
     running.stop()
 

@@ -26,6 +26,7 @@ from weighbridge.core.manifest import FileManifest, file_manifest, manifest_dige
 from weighbridge.v1 import (
     models_pb2,
     models_pb2_grpc,
+    records_pb2,
     transfer_pb2,
     transfer_pb2_grpc,
     versions_pb2,
@@ -154,6 +155,8 @@ class HostileServer(
         self.list_versions: Callable[..., versions_pb2.ListVersionsResponse] = lambda _: (
             versions_pb2.ListVersionsResponse(versions=[self.content.version()])
         )
+        self.log_metrics: Callable[..., versions_pb2.LogMetricsResponse] = self._log_metrics
+        self.metrics: Callable[..., Iterator[records_pb2.MetricCurve]] = lambda request, context: iter(())
         self.list_models: Callable[..., models_pb2.ListModelsResponse] = lambda _: models_pb2.ListModelsResponse()
         self._server = grpc.server(ThreadPoolExecutor(16), interceptors=list(interceptors))
         models_pb2_grpc.add_ModelServiceServicer_to_server(self, self._server)
@@ -205,6 +208,12 @@ class HostileServer(
         self, requests: Iterator[transfer_pb2.PutManifestRequest], context: grpc.ServicerContext
     ) -> transfer_pb2.PutManifestResponse:
         return transfer_pb2.PutManifestResponse(files_total=sum(request.HasField("file") for request in requests))
+
+    def _log_metrics(
+        self, request: versions_pb2.LogMetricsRequest, context: grpc.ServicerContext
+    ) -> versions_pb2.LogMetricsResponse:
+        points = sum(len(curve.values) for curve in request.curves)
+        return versions_pb2.LogMetricsResponse(last_sequence=request.first_sequence + points - 1)
 
     # -- the calls -----------------------------------------------------------------------------
 
@@ -258,6 +267,24 @@ class HostileServer(
     def GetVersion(self, request: Any, context: Any) -> Any:
         """The version."""
         return self.content.version()
+
+    UpdateVersion = DeleteVersion = RestoreVersion = GetVersion
+
+    def LogMetrics(self, request: Any, context: Any) -> Any:
+        """See ``log_metrics``."""
+        return self.log_metrics(request, context)
+
+    def GetMetrics(self, request: Any, context: Any) -> Any:
+        """See ``metrics``."""
+        return self.metrics(request, context)
+
+    def CompareVersions(self, request: Any, context: Any) -> Any:
+        """Nothing differs."""
+        return versions_pb2.Comparison()
+
+    def GetLineage(self, request: Any, context: Any) -> Any:
+        """Nobody is related."""
+        return versions_pb2.Lineage()
 
     def RenewUpload(self, request: Any, context: Any) -> Any:
         """The upload."""

@@ -21,7 +21,15 @@ from conftest import RunningServer
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest, format_digest
 from weighbridge.core.manifest import FileSummary, file_root, manifest_digest
-from weighbridge.v1 import models_pb2, models_pb2_grpc, transfer_pb2, transfer_pb2_grpc, versions_pb2, versions_pb2_grpc
+from weighbridge.v1 import (
+    lifecycle_pb2_grpc,
+    models_pb2,
+    models_pb2_grpc,
+    transfer_pb2,
+    transfer_pb2_grpc,
+    versions_pb2,
+    versions_pb2_grpc,
+)
 
 MIB = 1024 * 1024
 PATIENCE_S = 30
@@ -42,6 +50,7 @@ class RawClient:
         self.models = models_pb2_grpc.ModelServiceStub(self.channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(self.channel)
         self.transfer = transfer_pb2_grpc.TransferServiceStub(self.channel)
+        self.lifecycle = lifecycle_pb2_grpc.LifecycleServiceStub(self.channel)
         self.health: Any = health_pb2_grpc.HealthStub(self.channel)
 
     def __enter__(self) -> RawClient:

@@ -21,6 +21,7 @@ from weighbridge.core.values import Record, Version
 from weighbridge_server.domain.journal import Journal
 from weighbridge_server.domain.models import Models
 from weighbridge_server.domain.reading import Reading
+from weighbridge_server.domain.schemas import Schemas
 from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.domain.versions import Versions
 from weighbridge_server.storage.catalog import Catalog
@@ -45,7 +46,7 @@ class Storage:
 
     def __post_init__(self) -> None:
         self.models = Models(self.catalog)
-        self.uploads = Uploads(self.catalog, self.store)
+        self.uploads = Uploads(self.catalog, self.store, Schemas(self.catalog, shipped=False))
         self.versions = Versions(self.catalog)
         self.reading = Reading(self.catalog, self.store)
         self.journal = Journal(self.catalog)

@@ -327,9 +327,11 @@ def test_presence_is_looked_up_by_index_although_no_statistics_say_so(storage: S
         INSERT INTO content (root, size_bytes, chunks_total)
         SELECT sha256(('root' || n)::bytea), 1000, 1 FROM generate_series(0, 500) n
         """,
+        "INSERT INTO metric_log (id) OVERRIDING SYSTEM VALUE SELECT 1000 + id FROM content",
         """
-        INSERT INTO version (model_id, number, manifest, stage, creator, files_total, bytes_total, chunks_total, record)
-        SELECT m.id, c.id, c.root, 'development', 'bob', 1, 1000, 1, '' FROM model m, content c
+        INSERT INTO version (model_id, number, manifest, stage, creator, files_total, bytes_total, chunks_total, record,
+                             metric_log_id)
+        SELECT m.id, c.id, c.root, 'development', 'bob', 1, 1000, 1, '', 1000 + c.id FROM model m, content c
         """,
         "INSERT INTO version_file SELECT v.id, 'a.bin', c.id FROM version v JOIN content c ON c.root = v.manifest",
         "INSERT INTO content_chunk SELECT c.id, 0, k.id FROM content c, (SELECT min(id) AS id FROM chunk) k",

@@ -40,7 +40,7 @@ def ask(server: RunningServer) -> Ask:
     return run
 
 
-@pytest.mark.parametrize("verb", ["push", "pull", "versions", "show", "resolve"])
+@pytest.mark.parametrize("verb", ["push", "pull", "versions", "show", "resolve", "reproduce"])
 def test_models_complete_from_the_server(ask: Ask, client: wb.Client, new_model: NewModel, verb: str) -> None:
     model = new_model()
     client.create_model(model)

@@ -18,7 +18,8 @@ from blake3 import blake3
 
 import weighbridge as wb
 from conftest import WEIGHBRIDGE, Ran, RunCli, RunningServer
-from raw_client import RawClient, refused, wait_until
+from raw_client import RawClient, refused
+from row_locks import in_this_order
 from storage_fixtures import MODEL, Storage, chunk, file_of, open_storage
 from weighbridge.core.errors import ModelDeleted, ModelInUse, WeighbridgeError
 from weighbridge.core.manifest import manifest_digest
@@ -129,10 +130,10 @@ def test_everything_that_is_wrong_is_said_at_once(client: wb.Client) -> None:
     with pytest.raises(wb.InvalidRequest) as updated:
         client.update_model("a.b.c", **WRONG)
     with pytest.raises(wb.InvalidName) as unnamed:
-        client.create_model("A.b", **WRONG)
+        client.create_model("A..b", **WRONG)
     for raised in (created, updated):
         assert sorted(item.path for item in raised.value.violations) == sorted(WRONG)
-    assert {item.path for item in unnamed.value.violations} == {"name", "name.project", *WRONG}
+    assert {item.path for item in unnamed.value.violations} == {"name.task", *WRONG}
     assert ("owner", "contains a NUL character") in [(v.path, v.message) for v in created.value.violations]
 
 
@@ -380,26 +381,6 @@ def test_what_is_refused_leaves_no_event(storage: Storage) -> None:
 
 
 # -- races -------------------------------------------------------------------------------------
-
-
-def _are_waiting(storage: Storage, count: int) -> bool:
-    """Whether so many of the catalogue's connections wait for a lock."""
-    ((waiting,),) = storage.sql(
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weighbridge' AND wait_event_type = 'Lock'"
-    )
-    return bool(waiting == count)
-
-
-def in_this_order(storage: Storage, *calls: Callable[[], object]) -> list[object]:
-    """Has calls wait for the model's row, one behind the other, then run; what each returned or raised."""
-    with ThreadPoolExecutor(len(calls)) as threads:
-        with storage.catalog.transaction() as tx:
-            tx.models.get(MODEL, lock=True)
-            running = []
-            for count, call in enumerate(calls, start=1):
-                running.append(threads.submit(call))
-                wait_until(partial(_are_waiting, storage, count))
-        return [call.exception() or call.result() for call in running]
 
 
 def test_updates_at_once_change_their_own_fields_one_after_the_other(storage: Storage) -> None:

@@ -11,11 +11,16 @@ import weighbridge as wb
 from weighbridge.core import errors
 
 NAMES = """
-    Accelerator Checkpoint Client Dataset Deletion Energy Environment Event FileSummary MetricPoint MetricSummary
-    Model Parent Progress Pulled Pushed Record Relation Resolved Scalar SchemaRevision Signature SourceCode Stage
-    TensorSpec Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
+    Follower Swap
+    Change
+    Deployment Zombie ZombieReason Zombies
+    Comparison FieldDifference FileCounts FileDifference MetricDifference SuspectKind Suspects
+    Accelerator Alias AliasMove Checkpoint Client Dataset Deletion Energy Environment EnvironmentCheck EnvironmentDifference Event
+    FileReader FileSummary Lineage LineageEdge LineageNode MetricCurve MetricPoint MetricSummary Model Parent Progress Promotion Pulled Pushed Recipe Record Relation Resolved Scalar
+    CheckedVersion Schema SchemaRevision Signature SourceCode Stage TensorSpec Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
 """.split()
 ERRORS = """
+    RevisionAhead
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
     DestinationUnwritable FileNotInVersion InternalError InvalidExpression InvalidName InvalidPath InvalidReference
     InvalidRequest JournalBroken LimitExceeded ManifestMismatch ModelDeleted ModelExists ModelInUse ModelNotFound

@@ -35,12 +35,13 @@ def quickstart(temporary: Path, *arguments: str | Path) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_without_a_path_it_carries_a_model_of_its_own(temporary: Path) -> None:
     said = quickstart(temporary)
     for expected in (
+        "  tags.hardware_target: is missing",
         "pushed demo.regression.mlp:1",
         "every byte verified",
         "identical, byte for byte",

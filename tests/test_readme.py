@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import RunningServer
+from conftest import AS_SHIPPED, RunningServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -49,8 +49,10 @@ def steps() -> Iterator[Step]:
     """Every command of the README's console blocks, in order."""
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            yield Step(command, output)
+            # A command goes on behind a backslash at the end of its line.
+            lines = re.match(r"(?:[^\n]*\\\n)*[^\n]*\n", part)
+            assert lines is not None, part
+            yield Step(lines[0].removesuffix("\n"), part[lines.end() :])
 
 
 def pattern(output: str) -> re.Pattern[str]:
@@ -69,20 +71,28 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_command_prints_what_the_readme_says(own_server: RunningServer, workplace: Path) -> None:
+@pytest.fixture
+def shipped_server(data_dir: Path) -> Iterator[RunningServer]:
+    """A server as a newcomer starts it."""
+    running = RunningServer(data_dir, environment=AS_SHIPPED).start()
+    yield running
+    running.stop()
+
+
+def test_every_command_prints_what_the_readme_says(shipped_server: RunningServer, workplace: Path) -> None:
     environment = {
         **os.environ,
         "PATH": f"{workplace / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "WEIGHBRIDGE_SERVER": own_server.address,
+        "WEIGHBRIDGE_SERVER": shipped_server.address,
         "BUF_CACHE_DIR": str(workplace / "buf"),
     }
     ran = 0
     for step in steps():
         if step.command.startswith("weighbridge serve"):
-            assert step.output == f"ready {ADDRESS}\n"  # what own_server did, on a port of its own
+            assert step.output == f"ready {ADDRESS}\n"  # what shipped_server did, on a port of its own
             continue
         done = subprocess.run(
-            step.command.replace(ADDRESS, own_server.address),
+            step.command.replace(ADDRESS, shipped_server.address),
             shell=True,
             cwd=workplace,
             env=environment,
@@ -91,7 +101,7 @@ def test_every_command_prints_what_the_readme_says(own_server: RunningServer, wo
             text=True,
             check=False,
         )
-        printed = done.stdout.replace(own_server.address, ADDRESS)
+        printed = done.stdout.replace(shipped_server.address, ADDRESS)
         assert pattern(step.output).fullmatch(printed), (
             f"$ {step.command}\n{printed}\n--- the README says:\n{step.output}"
         )

@@ -9,11 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.core.errors import InvalidName, InvalidReference
-from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
+from weighbridge.core.refs import Ref, check_model_name, check_usual_name, parse_ref, version_ref
 
 LETTERS = string.ascii_lowercase + string.digits
 WORDS = st.builds(str.__add__, st.sampled_from(LETTERS), st.text(LETTERS + "-", max_size=62))
-NAMES = st.builds(".".join, st.lists(WORDS, min_size=3, max_size=3))
+USUAL_NAMES = st.builds(".".join, st.lists(WORDS, min_size=3, max_size=3))
+SEGMENTS = st.builds(
+    str.__add__,
+    st.sampled_from(string.ascii_letters + string.digits),
+    st.text(string.ascii_letters + "0-_", max_size=62),
+)
+NAMES = st.builds(".".join, st.lists(SEGMENTS, min_size=1, max_size=8)).filter(lambda name: len(name) <= 255)
 REFS = st.one_of(
     st.builds(Ref, NAMES),
     st.builds(Ref, NAMES, version=st.integers(1, 10**18 - 1)),
@@ -46,6 +52,31 @@ def test_a_name_that_follows_the_pattern_is_returned(name: str) -> None:
     assert check_model_name(name) == name
 
 
+@given(USUAL_NAMES)
+def test_a_usual_name_is_one_of_what_can_be_a_name(name: str) -> None:
+    assert check_usual_name(name) == check_model_name(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("", ["name.project"]),
+        ("a.b.c.d.e.f.g.h.I_", ["name"]),
+        ("a.b.c.d.e.f.g.h.i.-", ["name", "name.segment 10"]),
+        ("_a.b c.ä", ["name.project", "name.task", "name.architecture"]),
+        ("a..b/c", ["name.task", "name.architecture"]),
+        (f"{'a' * 64}.b", ["name.project"]),
+        ("a" * 256, ["name"]),
+        ("." * 4_000_000, ["name"]),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else None,
+)
+def test_what_cannot_be_a_name_under_any_pattern(name: str, places: list[str]) -> None:
+    with pytest.raises(InvalidName) as refused:
+        check_model_name(name)
+    assert [violation.path for violation in refused.value.violations] == places
+
+
 @pytest.mark.parametrize(
     ("name", "places"),
     [
@@ -58,13 +89,11 @@ def test_a_name_that_follows_the_pattern_is_returned(name: str) -> None:
         ("-fraud.ta_bular.tränsformer", ["name.project", "name.task", "name.architecture"]),
         (f"{'a' * 64}.b.{'c' * 64}", ["name.project", "name.architecture"]),
         ("fraud.tabular.transformer\n", ["name.architecture"]),
-        ("." * 4_000_000, ["name"]),
     ],
-    ids=lambda value: value[:30] if isinstance(value, str) else None,
 )
 def test_every_wrong_segment_is_named(name: str, places: list[str]) -> None:
     with pytest.raises(InvalidName) as refused:
-        check_model_name(name)
+        check_usual_name(name)
     assert [violation.path for violation in refused.value.violations] == places
 
 
@@ -79,14 +108,21 @@ def test_every_wrong_segment_is_named(name: str, places: list[str]) -> None:
 )
 def test_a_refusal_says_what_is_wrong_with_a_segment(segment: str, said: str) -> None:
     with pytest.raises(InvalidName) as refused:
-        check_model_name(f"fraud.{segment}.transformer")
+        check_usual_name(f"fraud.{segment}.transformer")
     (violation,) = refused.value.violations
     assert violation.path == "name.task"
     assert said in violation.message
 
 
 @given(WORDS.filter(lambda word: len(word) < 63), st.sampled_from("ABÇ_/\\ :@#\0\n\udc80"), st.integers(0, 62))
-def test_no_other_character_gets_into_a_name(word: str, char: str, place: int) -> None:
+def test_no_other_character_gets_into_a_usual_name(word: str, char: str, place: int) -> None:
+    with pytest.raises(InvalidName) as refused:
+        check_usual_name(f"fraud.{word[:place]}{char}{word[place:]}.transformer")
+    assert [violation.path for violation in refused.value.violations] == ["name.task"]
+
+
+@given(SEGMENTS.filter(lambda word: len(word) < 63), st.sampled_from("Ç*/\\ :@#\0\n\udc80"), st.integers(0, 62))
+def test_no_other_character_gets_into_any_name(word: str, char: str, place: int) -> None:
     with pytest.raises(InvalidName) as refused:
         check_model_name(f"fraud.{word[:place]}{char}{word[place:]}.transformer")
     assert [violation.path for violation in refused.value.violations] == ["name.task"]

@@ -130,7 +130,7 @@ def test_files_can_be_added_while_the_block_goes_on(
     assert dict(stored.record.tags) == {"hardware_target": "gpu"}
     assert stored.record.datasets == (wb.Dataset("transactions", "2026-10", "sha256:00", "", "train"),)
     assert stored.record.description == "nightly"
-    assert stored.metrics == (wb.MetricSummary("loss", 0.25, 2, 2),)
+    assert stored.metrics == (wb.MetricSummary("loss", 0.25, 2, 2, 0.25, 0.5),)
     assert {file.path for file in client.files(stored.ref)} == {*contents(folder), "optimizer.bin"}
 
 

@@ -204,6 +204,23 @@ def test_a_listing_fits_with_whole_references(
     assert [row.split()[0] for row in lines_of(versions.plain)] == ["VERSION", f"{model}:2", f"{model}:1"]
 
 
+def test_a_comparison_fits_and_says_better_and_worse_in_words_and_colours(
+    terminal: OpenTerminal, client: wb.Client, new_model: NewModel, tmp_path: Path
+) -> None:
+    (tmp_path / "w").write_bytes(b"weights")
+    model, text = new_model(), "a value that is as long as a line of a terminal is, and longer, so it stands below"
+    for number in range(2):
+        params: dict[str, wb.Scalar] = {"lr": number, "long": f"{number} {text}"}
+        metrics = {"auc": 1.0 - number, "loss": 1.0 - number}
+        client.push(model, tmp_path / "w", params=params, metrics=metrics, capture=False)
+    screen = terminal("compare", f"{model}:1", f"{model}:2")
+    assert screen.end() == 0
+    assert re.search(r"auc +higher +1 +0 +-1  \x1b\[[0-9;]*31mworse\x1b", screen.seen)
+    assert re.search(r"loss +lower +1 +0 +-1  \x1b\[[0-9;]*32mbetter\x1b", screen.seen)
+    assert re.search(rf"lr     0   1\r\nlong\r\n +:1 +0 {text}\r\n +:2 +1 {text}\r\n", screen.plain)
+    assert max(len(line) for line in lines_of(screen.plain) if text not in line) <= COLUMNS
+
+
 def test_a_dumb_terminal_gets_no_cursor_movements(
     terminal: OpenTerminal, new_model: NewModel, checkpoint: Path
 ) -> None:
@@ -458,7 +475,7 @@ def test_cut_texts_keep_to_their_columns() -> None:
 
 # -- help, and output that cannot be written -----------------------------------------------------------
 
-VERBS = tuple("serve push pull verify model models versions show resolve journal doctor completion".split())
+VERBS = tuple("serve push pull verify model models versions show metrics resolve journal doctor completion".split())
 
 
 @pytest.mark.parametrize("verb", VERBS)

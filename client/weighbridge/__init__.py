@@ -2,7 +2,8 @@
 
 >>> import weighbridge as wb
 >>> client = wb.connect()
->>> with client.begin("fraud.tabular.transformer", tags={"hardware_target": "gpu"}) as version:
+>>> tags = dict(data_sensitivity="internal", cost_per_inference=0.0004, dataset_version="2026-10", hardware_target="gpu")
+>>> with client.begin("fraud.tabular.transformer", tags=tags) as version:
 ...     version.log_params(lr=3e-4)
 ...     version.add("checkpoint/")
 >>> path = client.pull("fraud.tabular.transformer", "models/")
@@ -10,6 +11,17 @@
 
 from weighbridge.client import Client, connect
 from weighbridge.core.checkpoint import Checkpoint
+from weighbridge.core.comparison import (
+    Comparison,
+    FieldDifference,
+    FileCounts,
+    FileDifference,
+    MetricDifference,
+    SuspectKind,
+    Suspects,
+)
+from weighbridge.core.curves import MetricCurve
+from weighbridge.core.deployments import Deployment, Zombie, ZombieReason, Zombies
 from weighbridge.core.errors import (
     AliasNotFound,
     Cancelled,
@@ -35,6 +47,7 @@ from weighbridge.core.errors import (
     ModelNotFound,
     Overloaded,
     RequestIdReused,
+    RevisionAhead,
     RevisionConflict,
     SchemaNotFound,
     SchemaViolated,
@@ -55,10 +68,14 @@ from weighbridge.core.errors import (
     WeighbridgeError,
     WrongState,
 )
+from weighbridge.core.lineage import Lineage, LineageEdge, LineageNode
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.release import __version__
 from weighbridge.core.values import (
     Accelerator,
+    Alias,
+    AliasMove,
+    CheckedVersion,
     Dataset,
     Deletion,
     Energy,
@@ -68,10 +85,12 @@ from weighbridge.core.values import (
     MetricSummary,
     Model,
     Parent,
+    Promotion,
     Record,
     Relation,
     Resolved,
     Scalar,
+    Schema,
     SchemaRevision,
     Signature,
     SourceCode,
@@ -79,30 +98,48 @@ from weighbridge.core.values import (
     TensorSpec,
     Version,
 )
+from weighbridge.core.watching import Change
+from weighbridge.follow import Follower, Swap
+from weighbridge.open_file import FileReader
 from weighbridge.progress import Progress
 from weighbridge.pull import Pulled
+from weighbridge.recipe.findings import EnvironmentCheck, EnvironmentDifference
+from weighbridge.recipe.recipe import Recipe
 from weighbridge.verify import Verified
 from weighbridge.version import Pushed, VersionInProgress
 
 __all__ = [
     "Accelerator",
+    "Alias",
+    "AliasMove",
     "AliasNotFound",
     "Cancelled",
+    "Change",
+    "CheckedVersion",
     "Checkpoint",
     "ChunkMismatch",
     "ChunkNotFound",
     "ChunksMissing",
     "Client",
+    "Comparison",
     "DataLoss",
     "Dataset",
     "DeadlineExceeded",
     "Deletion",
+    "Deployment",
     "DestinationUnwritable",
     "Energy",
     "Environment",
+    "EnvironmentCheck",
+    "EnvironmentDifference",
     "Event",
+    "FieldDifference",
+    "FileCounts",
+    "FileDifference",
     "FileNotInVersion",
+    "FileReader",
     "FileSummary",
+    "Follower",
     "InternalError",
     "InvalidExpression",
     "InvalidName",
@@ -111,7 +148,12 @@ __all__ = [
     "InvalidRequest",
     "JournalBroken",
     "LimitExceeded",
+    "Lineage",
+    "LineageEdge",
+    "LineageNode",
     "ManifestMismatch",
+    "MetricCurve",
+    "MetricDifference",
     "MetricPoint",
     "MetricSummary",
     "Model",
@@ -122,14 +164,18 @@ __all__ = [
     "Overloaded",
     "Parent",
     "Progress",
+    "Promotion",
     "Pulled",
     "Pushed",
+    "Recipe",
     "Record",
     "Relation",
     "RequestIdReused",
     "Resolved",
+    "RevisionAhead",
     "RevisionConflict",
     "Scalar",
+    "Schema",
     "SchemaNotFound",
     "SchemaRevision",
     "SchemaViolated",
@@ -141,6 +187,9 @@ __all__ = [
     "StartupFailed",
     "StorageFailed",
     "StorageFull",
+    "SuspectKind",
+    "Suspects",
+    "Swap",
     "TensorSpec",
     "Unavailable",
     "Unimplemented",
@@ -156,6 +205,9 @@ __all__ = [
     "Violation",
     "WeighbridgeError",
     "WrongState",
+    "Zombie",
+    "ZombieReason",
+    "Zombies",
     "__version__",
     "connect",
 ]

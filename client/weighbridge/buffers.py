@@ -1,14 +1,17 @@
-"""Memory for the chunks that are on their way: taken, given back and used again."""
+"""Memory for the chunks that are on their way: taken, given back and used again; and where they go."""
 
 from __future__ import annotations
 
 import threading
 
+from weighbridge.core.chunks import Buffer
 from weighbridge.core.limits import CHUNK_BYTES
 
 _SMALL_BYTES = 128 * 1024
 """Below this the allocator is as good; above, it asks the system for pages and each costs a fault, as much as
 hashing what is in it."""
+
+_LARGE_BYTES = CHUNK_BYTES // 2
 
 
 class Buffers:
@@ -32,3 +35,26 @@ class Buffers:
         if isinstance(buffer, bytearray) and len(buffer) == CHUNK_BYTES:
             with self._lock:
                 self._free.append(buffer)
+
+
+def copy_overlap(room: memoryview, begin: int, raw: Buffer, offset: int) -> int:
+    """Copies what two stretches of a file have in common; returns how much that is.
+
+    Args:
+        room: memory for the stretch that begins at ``begin``, in bytes.
+        begin: where.
+        raw: the bytes from ``offset`` on.
+        offset: where.
+    """
+    first, last = max(begin, offset), min(begin + len(room), offset + len(raw))
+    if first >= last:
+        return 0
+    target, source = room[first - begin : last - begin], memoryview(raw)[first - offset : last - offset]
+    if last - first < _LARGE_BYTES:
+        target[:] = source
+    else:
+        import numpy
+
+        # Other threads run meanwhile: most of the time goes into pages of the target that nobody has touched yet.
+        numpy.copyto(numpy.frombuffer(target, numpy.uint8), numpy.frombuffer(source, numpy.uint8))
+    return last - first

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from weighbridge.cache import ChunkCache
+from weighbridge.calls.aliases import AliasCalls
+from weighbridge.calls.comparison import ComparisonCalls
 from weighbridge.calls.connected import PathLike
+from weighbridge.calls.deployments import DeploymentCalls
 from weighbridge.calls.journal import JournalCalls
+from weighbridge.calls.lineage import LineageCalls
+from weighbridge.calls.metrics import MetricCalls
 from weighbridge.calls.models import ModelCalls
+from weighbridge.calls.recipes import RecipeCalls
+from weighbridge.calls.schemas import SchemaCalls
+from weighbridge.calls.search import SearchCalls
+from weighbridge.calls.version_changes import VersionChangeCalls
 from weighbridge.calls.versions import VersionCalls
+from weighbridge.calls.watching import WatchCalls
+from weighbridge.core.deployment_check import check_report
+from weighbridge.core.deployments import DEFAULT_TTL_S
 from weighbridge.core.errors import UsageError
-from weighbridge.core.refs import check_model_name, parse_ref
+from weighbridge.core.refs import check_model_name, parse_alias, parse_ref
 from weighbridge.core.values import Dataset, Parent, Record, Scalar
+from weighbridge.fetch import fetch_manifest
+from weighbridge.follow import Follower, Steps, Swap, default_node
 from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
+from weighbridge.open_file import FileReader, open_file
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
 from weighbridge.selection import Selection
@@ -82,6 +97,13 @@ def connect(server: str | None = None, *, token: str | None = None, retry_limit_
     Raises:
         UsageError: ``server`` is not of the form ``HOST:PORT``, or the token cannot be sent.
     """
+    return Client(connection_to(server, token=token, retry_limit_s=retry_limit_s))
+
+
+def connection_to(
+    server: str | None = None, *, token: str | None = None, retry_limit_s: float = RETRY_LIMIT_S
+) -> Connection:
+    """The connection of ``connect``, which see."""
     address = server or os.environ.get("WEIGHBRIDGE_SERVER") or DEFAULT_SERVER
     host, colon, port = address.rpartition(":")
     if not (colon and _HOST.fullmatch(host) and port.isascii() and port.isdecimal() and int(port) <= _LARGEST_PORT):
@@ -91,10 +113,24 @@ def connect(server: str | None = None, *, token: str | None = None, retry_limit_
         raise UsageError(
             "the token is not printable ASCII; it may have a line break at its end (see --token, WEIGHBRIDGE_TOKEN)"
         )
-    return Client(Connection(address, token, retry_limit_s=retry_limit_s))
+    return Connection(address, token, retry_limit_s=retry_limit_s)
 
 
-class Client(ModelCalls, VersionCalls, JournalCalls):
+class Client(
+    ModelCalls,
+    RecipeCalls,
+    SchemaCalls,
+    VersionCalls,
+    SearchCalls,
+    VersionChangeCalls,
+    LineageCalls,
+    AliasCalls,
+    MetricCalls,
+    JournalCalls,
+    WatchCalls,
+    ComparisonCalls,
+    DeploymentCalls,
+):
     """A client of one server. A context manager; safe to use from several threads.
 
     Every method raises the ``WeighbridgeError`` that says what was wrong: ``Unavailable`` when no server
@@ -141,6 +177,8 @@ class Client(ModelCalls, VersionCalls, JournalCalls):
         found, or has no room beside what is given here, is left out.
 
         Raises:
+            SchemaViolated: the record breaks the schema that governs the model; one violation each. What it asks of
+                metrics and files, the commit sees.
             ModelDeleted: the model, or that of a parent, was deleted.
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
         """
@@ -289,6 +327,75 @@ class Client(ModelCalls, VersionCalls, JournalCalls):
         cache = ChunkCache(cache_dir() / "chunks", cache_limit_bytes())
         chosen = framework_of(framework, device)
         return load_tensors(self._connection, ref, selection, choice, chosen, cache, progress or Silent())
+
+    def open(self, ref: str, path: PathLike) -> FileReader:
+        """Opens one file of a version for reading, seekable, in binary; nothing of it is fetched yet.
+
+        Only the chunks that hold what is read come, from the cache of chunks or from the server, each verified before
+        a byte of it is seen; those that are likely to be read next come ahead, at most 8 of 2 MiB. The version is
+        settled here: what the reference stands for later makes no difference.
+
+        Args:
+            ref: any reference.
+            path: the file's, as ``files`` lists it.
+
+        Raises:
+            FileNotInVersion: the version has no such file; says which come close.
+            DataLoss: the manifest is not what was committed. Of the file's bytes, each read says so.
+            InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound.
+        """
+        manifest = self._connection.patience().run(lambda: fetch_manifest(self._connection, ref))
+        return open_file(
+            self._connection, manifest, os.fspath(path), ChunkCache(cache_dir() / "chunks", cache_limit_bytes())
+        )
+
+    def follow(
+        self,
+        ref: str,
+        on_change: Callable[[Swap], object],
+        dest: PathLike | None = None,
+        *,
+        node: str = "",
+        ttl_s: int = DEFAULT_TTL_S,
+        on_error: Callable[[Exception], object] | None = None,
+    ) -> Follower:
+        """Keeps to an alias: each version that it comes to point at is pulled, handed over, and reported.
+
+        The new version is pulled beside the one that runs, and every byte verified; then ``on_change`` is called with
+        it, in a thread of the follower's. When that returns, the new one is what runs: it is what is reported, and the
+        folder of the old one is removed. Whatever fails before leaves the old one running, is told to ``on_error`` and
+        logged, and is tried again until it succeeds or the alias moves on. Where the alias points nowhere, what runs
+        goes on. A server that is away is waited for.
+
+        Args:
+            ref: ``name@alias``; it need not point anywhere yet.
+            on_change: takes the new version into use, and returns when nothing reads the old one any more.
+            dest: a folder of the follower's own, by default the model's name: each version is in a folder below it that
+                is called by its number, and other such folders are removed.
+            node: the name under which the node reports; by default the machine's. Two processes of a machine that
+                follow one model need two.
+            ttl_s: a node that has not been heard of for so many seconds counts as silent.
+            on_error: is told of what failed, in a thread of the follower's.
+
+        Returns:
+            The follower, at once: ``wait()`` waits for the first version, ``close()`` ends it and retires the node.
+
+        Raises:
+            InvalidName, InvalidReference: ``ref`` is no alias. What else is wrong, ``wait`` raises.
+            InvalidRequest: ``node`` or ``ttl_s`` cannot be.
+        """
+        model, alias = parse_alias(ref)
+        node = node or default_node()
+        check_report(node, alias, ttl_s)
+        other = Client(self._connection.another())  # so that closing the follower ends its calls, and no others
+        steps = Steps(
+            watch=lambda: other.watch(ref),
+            pull=other.pull,
+            report=lambda runs: other.report_deployment(node=node, ref=runs, alias=alias, ttl_s=ttl_s),
+            retire=lambda: self.retire_deployment(node=node, model=model),
+            close=other.close,
+        )
+        return Follower(steps, Path(model if dest is None else dest), on_change, ttl_s=ttl_s, on_error=on_error)
 
     def verify(self, folder: PathLike) -> Verified:
         """Whether a folder still holds what was pulled into it; ``problems`` lists what does not.

@@ -16,7 +16,7 @@ from weighbridge.core.chunking.tensors import NotThisFormat
 from weighbridge.core.errors import UsageError, Violation
 from weighbridge.core.manifest import FileManifest
 from weighbridge.fetch import Manifest, fetch_manifest
-from weighbridge.filling import Filling, LocalChunks, Sink
+from weighbridge.nearest import NearestChunks
 from weighbridge.peek import KEPT_BYTES, PeekedChunks, VersionFile, Wanted
 from weighbridge.places import Places
 from weighbridge.progress import Progress
@@ -25,11 +25,7 @@ from weighbridge.tensors import HEAD_BYTES, SUFFIXES, open_tensors
 from weighbridge.tensors.choice import Choice
 from weighbridge.tensors.frameworks import Framework
 from weighbridge.tensors.stored import Stored, TensorFile
-from weighbridge.wire.connection import LANES, Connection
-from weighbridge.wire.remote_store import RemoteStore
-
-_READERS = 2
-"""Threads that decode what is in the cache."""
+from weighbridge.wire.connection import Connection
 
 _CLASHES_NAMED = 20
 
@@ -89,12 +85,9 @@ class _Loading:
     """What comes from the server, or from the cache, for one load."""
 
     def __init__(self, connection: Connection, manifest: Manifest, cache: ChunkCache, progress: Progress) -> None:
-        self._cache = cache
-        self._lanes = [RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)]
         self._manifest = manifest
-        self._patience = connection.patience()
-        self._peeked = PeekedChunks(self._bring)
-        self._progress = progress
+        self._chunks = NearestChunks(connection, manifest, cache, progress)
+        self._peeked = PeekedChunks(self._chunks.bring)
 
     def read_tables(self) -> list[_Table]:
         """Reads what every file says of its tensors."""
@@ -134,25 +127,11 @@ class _Loading:
                 arrays[part.name] = self._of_file(parts.file, partial(framework.array, room, part))
             for digest, place in parts.chunks():
                 places.add(digest, place)
-        self._bring(places, memory, self._peeked)
+        self._chunks.bring(places, memory, self._peeked)
         self._peeked.clear()
         memory.clear()
         # One after the other: what is copied to a device then does not stay here.
         return {name: framework.hand_over(arrays.pop(name)) for name in list(arrays)}
-
-    def _bring(self, places: Places, sink: Sink, *nearer: LocalChunks) -> None:
-        """Brings chunks, each from where it is nearest, verified."""
-        bytes_total, files = 0, set[int]()
-        for digest in places.digests():
-            for place in places.of(digest):
-                bytes_total += place.raw_bytes
-                files.add(place.file)
-        self._progress.begin(len(files), bytes_total)
-        filling = Filling(sink, self._manifest, places, self._cache, self._patience, self._progress)
-        for local in nearer:
-            filling.take_from(local, threads=1)
-        filling.take_from(self._cache, threads=_READERS)
-        filling.bring(self._lanes)
 
     def _of_file(self, file: VersionFile, read: Callable[[], Result]) -> Result:
         """What ``read`` makes of a file; what is wrong with it is said with its name."""

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import changes, codec, document, memory, sharing, stages, terminal, throughput
+from benchmarks import changes, codec, document, memory, metrics, sharing, stages, terminal, throughput
 from benchmarks.machine import machine_facts
 from benchmarks.options import Plan, read_plan, temporary_folder
 from benchmarks.places import work_in
@@ -22,6 +22,7 @@ _MEASURE: Mapping[str, Callable[[Plan, Path], Section]] = {
     "changes": changes.measure,
     "memory": memory.measure,
     "sharing": sharing.measure,
+    "metrics": metrics.measure,
 }
 
 _FAILED = 1

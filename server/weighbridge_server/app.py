@@ -14,8 +14,12 @@ from grpc_reflection.v1alpha import reflection
 from weighbridge.core import codec
 from weighbridge.core.errors import StartupFailed
 from weighbridge.v1 import (
+    deployments_pb2,
+    deployments_pb2_grpc,
     journal_pb2,
     journal_pb2_grpc,
+    lifecycle_pb2,
+    lifecycle_pb2_grpc,
     models_pb2,
     models_pb2_grpc,
     transfer_pb2,
@@ -25,18 +29,32 @@ from weighbridge.v1 import (
 )
 from weighbridge.wire.channel import READ_OPTIONS
 from weighbridge_server.data_directory import DataDirectory
+from weighbridge_server.domain.aliases import Aliases
+from weighbridge_server.domain.comparison.comparisons import Comparisons
+from weighbridge_server.domain.deployments import Deployments
+from weighbridge_server.domain.feed import Feed
 from weighbridge_server.domain.housekeeping import Housekeeping
 from weighbridge_server.domain.journal import Journal
+from weighbridge_server.domain.lineage import Lineages
+from weighbridge_server.domain.metrics import Metrics
 from weighbridge_server.domain.models import Models
 from weighbridge_server.domain.reading import Reading
+from weighbridge_server.domain.rollback import Rollbacks
+from weighbridge_server.domain.schemas import Schemas
+from weighbridge_server.domain.stages import Stages
 from weighbridge_server.domain.uploads import Uploads
+from weighbridge_server.domain.version_changes import VersionChanges
 from weighbridge_server.domain.versions import Versions
+from weighbridge_server.domain.watching import Watching
+from weighbridge_server.domain.zombies import ZombieSearch
 from weighbridge_server.postgres import EmbeddedPostgres
 from weighbridge_server.services.admission import Admission
 from weighbridge_server.services.arrival import MOST_WAITING, ArrivalInterceptor, Arrivals
 from weighbridge_server.services.chunk_frames import ChunkFrameInterceptor
+from weighbridge_server.services.deployments import DeploymentServicer
 from weighbridge_server.services.interceptor import CallInterceptor
 from weighbridge_server.services.journal import JournalServicer
+from weighbridge_server.services.lifecycle import LifecycleServicer
 from weighbridge_server.services.models import ModelServicer
 from weighbridge_server.services.stall import StallWatch
 from weighbridge_server.services.streams import StreamInterceptor
@@ -45,6 +63,7 @@ from weighbridge_server.services.versions import VersionServicer
 from weighbridge_server.settings import Settings
 from weighbridge_server.storage.catalog import Catalog
 from weighbridge_server.storage.catalog_index import CatalogIndex
+from weighbridge_server.storage.journal_listener import JournalListener
 from weighbridge_server.storage.pack_directory import PackDirectory
 from weighbridge_server.storage.pack_store import PackStore
 
@@ -54,7 +73,9 @@ _SERVICES = tuple(
         (models_pb2, "ModelService"),
         (versions_pb2, "VersionService"),
         (transfer_pb2, "TransferService"),
+        (lifecycle_pb2, "LifecycleService"),
         (journal_pb2, "JournalService"),
+        (deployments_pb2, "DeploymentService"),
     )
 )
 _SPARE_THREADS = 32
@@ -62,6 +83,9 @@ _SPARE_THREADS = 32
 
 _OTHER_STREAMS = 8
 """How many streams that are no transfers run at once: reflection, journals that are verified."""
+
+_WATCHES = 1024
+"""How many watches run at once. Each holds a thread, which sleeps."""
 
 _SHORT_CALLS_S = 5.0
 """How long calls that are no transfers may go on at the end."""
@@ -103,7 +127,8 @@ class Server:
         codec.prepare()
         directory = DataDirectory.open(settings.data)
         self._parts.callback(directory.close)
-        catalog = Catalog(self._database(directory), connections=settings.database_connections)
+        url = self._database(directory)
+        catalog = Catalog(url, connections=settings.database_connections)
         self._parts.callback(catalog.close)
         store = PackStore(
             PackDirectory(directory.packs),
@@ -112,10 +137,14 @@ class Server:
             stall_s=settings.stall_s,
         )
         self._parts.callback(store.close)
-        housekeeping = Housekeeping(catalog)
+        housekeeping = Housekeeping(catalog, purge_after_days=settings.purge_after_days)
         housekeeping.start()
         self._parts.callback(housekeeping.close)
-        return self._serve(catalog, store)
+        feed = Feed()
+        listener = JournalListener(url, catalog, feed)
+        listener.start()
+        self._parts.callback(listener.close)
+        return self._serve(catalog, store, feed)
 
     def _database(self, directory: DataDirectory) -> str:
         if self._settings.database:
@@ -129,10 +158,11 @@ class Server:
         self._parts.callback(self.postgres.stop)
         return self.postgres.start()
 
-    def _serve(self, catalog: Catalog, store: PackStore) -> str:
-        uploads, versions = Uploads(catalog, store), Versions(catalog)
+    def _serve(self, catalog: Catalog, store: PackStore, feed: Feed) -> str:
+        schemas = Schemas(catalog, shipped=self._settings.default_schema)
+        uploads, versions = Uploads(catalog, store, schemas), Versions(catalog)
         reading = Reading(catalog, store)
-        most_threads = self._settings.transfer_streams + _OTHER_STREAMS + MOST_WAITING + _SPARE_THREADS
+        most_threads = self._settings.transfer_streams + _OTHER_STREAMS + _WATCHES + MOST_WAITING + _SPARE_THREADS
         threads = ThreadPoolExecutor(most_threads, thread_name_prefix="grpc")
         stalls = StallWatch(self._settings.stall_s * _STALL_FALLBACK)
         self._parts.callback(stalls.close)
@@ -143,7 +173,7 @@ class Server:
             interceptors=[
                 ArrivalInterceptor(arrivals),
                 CallInterceptor(),
-                StreamInterceptor(self._admission, Admission(_OTHER_STREAMS), stalls),
+                StreamInterceptor(self._admission, Admission(_WATCHES), Admission(_OTHER_STREAMS), stalls),
                 ChunkFrameInterceptor(),
             ],
             options=[
@@ -156,9 +186,26 @@ class Server:
             ],
         )
         models_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(Models(catalog)), server)
-        versions_pb2_grpc.add_VersionServiceServicer_to_server(VersionServicer(uploads, versions), server)
+        versions_pb2_grpc.add_VersionServiceServicer_to_server(
+            VersionServicer(
+                uploads,
+                versions,
+                Metrics(catalog),
+                VersionChanges(catalog),
+                Lineages(catalog),
+                Comparisons(catalog),
+            ),
+            server,
+        )
         transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(uploads, reading), server)
-        journal_pb2_grpc.add_JournalServiceServicer_to_server(JournalServicer(Journal(catalog)), server)
+        lifecycle = LifecycleServicer(Aliases(catalog), Stages(catalog), Rollbacks(catalog), schemas)
+        lifecycle_pb2_grpc.add_LifecycleServiceServicer_to_server(lifecycle, server)
+        journal_pb2_grpc.add_JournalServiceServicer_to_server(
+            JournalServicer(Journal(catalog), Watching(catalog, feed)), server
+        )
+        deployments_pb2_grpc.add_DeploymentServiceServicer_to_server(
+            DeploymentServicer(Deployments(catalog), ZombieSearch(catalog)), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         address = _bind(server, self._settings.listen)

@@ -47,8 +47,14 @@ class Settings(BaseSettings):
     drain_s: float = Field(default=20.0, ge=0)
     """How long running transfers may go on after SIGTERM or SIGINT; a second signal ends them at once."""
 
+    default_schema: bool = True
+    """Whether the schema that the server ships, which asks for four tags, governs the names that no other does."""
+
     stall_s: float = Field(default=60.0, ge=0.1)
     """A transfer in which nothing moves for so long is ended."""
+
+    purge_after_days: float = Field(default=30.0, ge=0, le=36_500)
+    """How long deleted versions can be restored; then their files are let go of for good. 0: they always can."""
 
     @field_validator("listen")
     @classmethod

@@ -15,6 +15,7 @@ client.load("a.b.c", tensor=["layers.3.*"])  # refused: call-overload
 client.load("a.b.c", rows={"embedding": 1024})  # refused: dict-item
 client.load("a.b.c")["embedding"].shap  # refused: attr-defined
 client.promote("a.b.c:1")  # refused: attr-defined
+client.metrics("a.b.c")["loss"].step  # refused: attr-defined
 number: int = client.resolve("a.b.c").ref  # refused: assignment
 client.version("a.b.c").record.description  # refused: union-attr
 with client.begin("a.b.c", tags={"x": [1]}) as version:  # refused: dict-item

@@ -29,6 +29,7 @@ def train(client: wb.Client) -> wb.Pushed:
     ) as version:
         version.log_params(batch=32, name="base")
         version.log_metric("loss", 0.3, step=100)
+        version.log_metrics({"loss": 0.3, "accuracy": 1}, step=101)
         version.add_dataset("more", digest="sha256:00", role="validation")
         version.describe("nightly")
         version.set_signature([wb.TensorSpec("x", "float32", (-1, 4))], outputs=[wb.TensorSpec("y")])
@@ -38,6 +39,13 @@ def train(client: wb.Client) -> wb.Pushed:
         version.add("checkpoint/", Path("config.json"))
     assert version.result is not None
     return version.result
+
+
+def evaluate(client: wb.Client) -> list[float]:
+    client.log_metrics("a.b.c:1", [wb.MetricPoint("auc", 0.93), wb.MetricPoint("auc", 0.94, step=2)])
+    curves: dict[str, wb.MetricCurve] = client.metrics("a.b.c:1", ["auc"], most_points=1000)
+    print(len(curves["auc"]), curves["auc"].steps.max(), curves["auc"].times[-1].astype(str))
+    return [float(value) for value in curves["auc"].values]
 
 
 def serve(client: wb.Client) -> tuple[Path, bool]:

@@ -29,7 +29,7 @@ class ModelCalls(Connected):
         """Registers a model. A push does this by itself.
 
         Args:
-            name: ``project.task.architecture``.
+            name: ``project.task.architecture``, or what the schema of its prefix has names be instead.
             owner: the person or service that answers for it, by default the caller; at most 256 characters.
             team: the group that the owner works in; as long.
             contact: where to ask about it; as long.

@@ -16,8 +16,8 @@ from weighbridge.wire import convert
 class VersionCalls(Connected):
     """See ``Client``."""
 
-    def versions(self, model: str) -> Iterator[Version]:
-        """The committed versions of a model, newest first, without their records.
+    def versions(self, model: str, *, deleted: bool = False) -> Iterator[Version]:
+        """The committed versions of a model, newest first, without their records; with ``deleted`` the deleted ones.
 
         Raises:
             InvalidName, ModelNotFound, ModelDeleted.
@@ -25,11 +25,14 @@ class VersionCalls(Connected):
         check_model_name(model)
 
         def page(token: str) -> tuple[Sequence[versions_pb2.Version], str]:
-            request = versions_pb2.ListVersionsRequest(model=model, page_size=PAGE_SIZE, page_token=token)
+            request = versions_pb2.ListVersionsRequest(
+                model=model, page_size=PAGE_SIZE, page_token=token, show_deleted=deleted
+            )
             answer = self._connection.call(self._connection.versions.ListVersions, request)
             return answer.versions, answer.next_page_token
 
-        return map(convert.version_value, self._pages("versions", page))
+        versions = map(convert.version_value, self._pages("versions", page))
+        return (version for version in versions if (version.deletion is not None) is deleted)
 
     def version(self, ref: str) -> Version:
         """One version with its whole record.

@@ -8,7 +8,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from weighbridge.capture.recordable import recordable
+from weighbridge.capture.recordable import recordable, recordable_as_is
 from weighbridge.capture.redaction import redact_arguments
 
 _ARGUMENT_BYTES = 4096
@@ -34,8 +34,8 @@ def entry_point() -> EntryPoint:
     script = Path(file).resolve() if isinstance(file, str) and file else None
     folder = script.parent if script is not None and script.is_file() and not _installed(script) else Path.cwd()
     name = spec.name if spec is not None and isinstance(spec.name, str) else str(script or "")
-    command = redact_arguments(sys.orig_argv)
-    return EntryPoint(folder, recordable(name), tuple(recordable(argument, _ARGUMENT_BYTES) for argument in command))
+    command = tuple(recordable_as_is(argument, _ARGUMENT_BYTES) for argument in redact_arguments(sys.orig_argv))
+    return EntryPoint(folder, recordable(name), command)
 
 
 def _installed(script: Path) -> bool:

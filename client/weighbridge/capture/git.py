@@ -24,7 +24,7 @@ from weighbridge.core.values import SourceCode
 _LIMIT_S = 3.0
 """For each call; the whole goes on in the background."""
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
@@ -97,7 +97,7 @@ class _Repository:
         return source
 
     def _read(self, *arguments: str) -> bytes:
-        return read([*self._git, *arguments], _LIMIT_S, _ENVIRONMENT)
+        return read([*self._git, *arguments], _LIMIT_S, ENVIRONMENT)
 
     def _object_id(self, *arguments: str) -> str:
         return recordable(self._read(*arguments).decode(errors="surrogateescape"), _COMMIT_BYTES)
@@ -116,7 +116,7 @@ class _Repository:
         """The digest of the diff, which may be large and is read in pieces."""
         against = commit or self._object_id("hash-object", "-t", "tree", os.devnull)  # the empty tree
         digest = blake3()
-        with output_of([*self._git, *_DIFF_SETTINGS, *_DIFF, against, "--"], _LIMIT_S, _ENVIRONMENT) as output:
+        with output_of([*self._git, *_DIFF_SETTINGS, *_DIFF, against, "--"], _LIMIT_S, ENVIRONMENT) as output:
             while piece := output.read(_PIECE_BYTES):
                 digest.update(piece)
         return format_digest(digest.digest())

@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from weighbridge.core.digest import format_digest
 
-_NAMES = (
+NAMES = (
     "uv.lock",
     "poetry.lock",
     "Pipfile.lock",
@@ -29,7 +29,7 @@ def find_lock(folder: Path, top: Path | None) -> tuple[str, str]:
         OSError: it cannot be read.
     """
     for place in (folder, *folder.parents):
-        for pattern in _NAMES:
+        for pattern in NAMES:
             for file in sorted(place.glob(pattern)):
                 if file.is_file() and file.stat().st_size <= _LARGEST_BYTES:
                     return file.name, format_digest(blake3(file.read_bytes()).digest())

@@ -14,7 +14,7 @@ from weighbridge.cli.units import rfc3339
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.values import Deletion, Model, Version
+from weighbridge.core.values import Alias, AliasMove, Deletion, MetricSummary, Model, Promotion, Version
 from weighbridge.pull import Pulled
 from weighbridge.verify import Verified
 from weighbridge.version import Pushed
@@ -82,11 +82,59 @@ def version_document(version: Version) -> dict[str, Any]:
         "ref": version.ref,
         "manifest_digest": format_digest(version.manifest),
         "stage": str(version.stage),
+        "aliases": list(version.aliases),
         "creator": version.creator,
         "created_time": rfc3339(version.created_time),
         "files_total": version.files_total,
         "bytes_total": version.bytes_total,
         "chunks_total": version.chunks_total,
+        "schema": None if version.schema is None else asdict(version.schema),
+        "deletion": None if version.deletion is None else _deletion_document(version.deletion),
+        "purged_time": None if version.purged_time is None else rfc3339(version.purged_time),
+    }
+
+
+def alias_document(alias: Alias) -> dict[str, Any]:
+    """An alias, and its last move."""
+    return {
+        "model": alias.model,
+        "alias": alias.alias,
+        "version": alias.version,
+        "ref": alias.ref,
+        "manifest_digest": format_digest(alias.manifest),
+        "revision": alias.revision,
+        "moved_time": rfc3339(alias.moved_time),
+        "actor": alias.actor,
+        "reason": alias.reason,
+        "previous_ref": alias.previous_ref,
+    }
+
+
+def alias_move_document(move: AliasMove) -> dict[str, Any]:
+    """One move of an alias."""
+    return {
+        "revision": move.revision,
+        "time": rfc3339(move.time),
+        "actor": move.actor,
+        "action": move.action,
+        "ref": move.ref,
+        "previous_ref": move.previous_ref,
+        "reason": move.reason,
+    }
+
+
+def promotion_document(promotion: Promotion) -> dict[str, Any]:
+    """What a promotion did, or would do."""
+    version = promotion.version
+    return {
+        "model": version.model,
+        "version": version.version,
+        "ref": version.ref,
+        "manifest_digest": format_digest(version.manifest),
+        "stage": str(version.stage),
+        "displaced_ref": promotion.displaced_ref,
+        "displaced_stage": None if promotion.displaced_stage is None else str(promotion.displaced_stage),
+        "revision": promotion.revision,
     }
 
 
@@ -100,6 +148,7 @@ def record_document(version: Version, files: Iterable[FileSummary]) -> dict[str,
         "params": dict(record.params),
         "tags": dict(record.tags),
         "metrics": {metric.name: metric.latest for metric in version.metrics or ()},
+        "metric_summaries": {metric.name: summary_document(metric) for metric in version.metrics or ()},
         "datasets": [vars(dataset) for dataset in record.datasets],
         "parents": [{"ref": parent.ref, "relation": str(parent.relation)} for parent in record.parents],
         "source": None if record.source is None else asdict(record.source),
@@ -109,6 +158,17 @@ def record_document(version: Version, files: Iterable[FileSummary]) -> dict[str,
         "files": [
             {"path": file.path, "size_bytes": file.size_bytes, "root": format_digest(file.root)} for file in files
         ],
+    }
+
+
+def summary_document(metric: MetricSummary) -> dict[str, Any]:
+    """A metric in short, under its name."""
+    return {
+        "latest": metric.latest,
+        "step": metric.step,
+        "min": metric.min,
+        "max": metric.max,
+        "points": metric.points,
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from weighbridge.cli.documents import print_json
 from weighbridge.cli.journal_progress import checking_shown
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.render import print_facts, print_table
+from weighbridge.cli.times import parse_time
 from weighbridge.cli.transfer import FOUND_SOMETHING
 from weighbridge.cli.units import counted
-from weighbridge.core.errors import JournalBroken, UsageError
+from weighbridge.core.errors import JournalBroken
 from weighbridge.core.event_hash import time_text
 from weighbridge.core.event_text import event_line
 from weighbridge.core.values import Event
@@ -72,7 +72,7 @@ def list_events(
       weighbridge journal list --action version.committed --until 2026-11-24
       weighbridge journal list --json | jq -r '.events[].actor' | sort | uniq -c
     """
-    begin, end = _time("--since", since), _time("--until", until)
+    begin, end = parse_time("--since", since), parse_time("--until", until)
     with options.connect() as client:
         events = client.events(
             model=model,
@@ -261,12 +261,3 @@ def _state(text: str) -> Any:
         return json.loads(text) if text else None
     except (ValueError, RecursionError):
         return text
-
-
-def _time(flag: str, text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError) as fault:
-        raise UsageError(f"{flag} {text!r} is not a time such as 2026-10-01, or 2026-10-01T08:30:00Z") from fault

@@ -13,14 +13,25 @@ import sys
 import click
 
 from weighbridge.cli import registry, transfer
+from weighbridge.cli.alias import alias
+from weighbridge.cli.compare import compare
 from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, completion, silence_completion
+from weighbridge.cli.deployments import deployments, retire, zombies
 from weighbridge.cli.doctor import doctor
 from weighbridge.cli.journal import journal
+from weighbridge.cli.lineage import lineage
+from weighbridge.cli.metrics import metrics
 from weighbridge.cli.model import model
 from weighbridge.cli.options import GlobalOptions, global_options
+from weighbridge.cli.promote import promote, rollback
 from weighbridge.cli.render import print_error
+from weighbridge.cli.reproduce import reproduce
+from weighbridge.cli.schema import schema
+from weighbridge.cli.search import search
 from weighbridge.cli.serve import serve
 from weighbridge.cli.text import prepare_streams, visible
+from weighbridge.cli.version import version
+from weighbridge.cli.watch import watch
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.release import __version__
 from weighbridge.process import prepare_process
@@ -58,8 +69,22 @@ for _verb in (
     registry.models,
     model,
     registry.versions,
+    search,
     registry.show,
+    metrics,
     registry.resolve,
+    compare,
+    lineage,
+    version,
+    reproduce,
+    schema,
+    promote,
+    rollback,
+    alias,
+    watch,
+    deployments,
+    zombies,
+    retire,
     journal,
     doctor,
     completion,

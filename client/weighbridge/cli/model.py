@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,13 +12,12 @@ from weighbridge.cli.documents import model_document, print_json
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.render import print_facts, print_markdown
 from weighbridge.cli.text import visible
+from weighbridge.cli.text_file import read_text
 from weighbridge.cli.units import counted, moment, size
-from weighbridge.core.errors import InvalidRequest, SourceUnreadable, Violation
 from weighbridge.core.limits import CARD_BYTES
 from weighbridge.core.values import Model
 
 F = TypeVar("F", bound=Callable[..., Any])
-_STDIN = "-"
 
 
 @click.group(short_help="Register, describe, delete and restore models.")
@@ -207,28 +204,6 @@ def _facts(shown: Model) -> list[tuple[str, str]]:
 
 
 def _read_card(file: str | None) -> str | None:
-    """The text of a card's file; of one that is too long, as much as says so.
-
-    Raises:
-        SourceUnreadable: there is no such file, or it cannot be read.
-        InvalidRequest: it is not UTF-8, or too long.
-    """
     if file is None:
         return None
-    try:
-        if file == _STDIN:
-            raw = sys.stdin.buffer.read(CARD_BYTES + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                raw = opened.read(CARD_BYTES + 1)
-    except (OSError, ValueError) as fault:
-        said = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-        raise SourceUnreadable(f"the card cannot be read from {file}: {said}", details={"path": file}) from fault
-    if len(raw) > CARD_BYTES:
-        what = f"has more than {CARD_BYTES} bytes; push long documents as files of a version"
-        raise InvalidRequest(f"{file} is too long for a card", violations=[Violation("card", what)])
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as fault:
-        what = f"is not UTF-8 at byte {fault.start}"
-        raise InvalidRequest(f"{file} is not text", violations=[Violation("card", what)]) from fault
+    return read_text(file, "card", CARD_BYTES, "; push long documents as files of a version")

@@ -15,7 +15,7 @@ from weighbridge.cli.text import visible
 from weighbridge.cli.units import counted, moment, size
 from weighbridge.core.digest import format_digest
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.values import Version
+from weighbridge.core.values import MetricSummary, Version
 
 
 @click.command(short_help="List the registered models.")
@@ -72,31 +72,55 @@ def models(options: GlobalOptions, deleted: bool) -> None:
 
 @click.command(short_help="List the versions of a model.")
 @click.argument("model", shell_complete=complete_model)
+@click.option("--deleted", is_flag=True, help="List those that were deleted instead.")
 @global_options
 @pass_options
-def versions(options: GlobalOptions, model: str) -> None:
+def versions(options: GlobalOptions, model: str, deleted: bool) -> None:
     """List the versions of MODEL, newest first.
 
     \b
     Examples:
       weighbridge versions fraud.tabular.transformer
       weighbridge versions -q fraud.tabular.transformer     # references alone
+      weighbridge versions fraud.tabular.transformer --deleted
     """
     with options.connect() as client:
-        found = list(client.versions(model))
+        found = list(client.versions(model, deleted=deleted))
     if options.json:
         print_json({"versions": [version_document(version) for version in found]})
     elif options.quiet:
         _print_each(version.ref for version in found)
+    elif not found and deleted:
+        click.echo("no deleted versions")
+    elif deleted:
+        print_table(
+            ["VERSION", "SIZE", "CREATED", "DELETED", "BY", "PURGED", "REASON"],
+            [
+                [
+                    version.ref,
+                    size(version.bytes_total),
+                    moment(version.created_time),
+                    moment(version.deletion.time),
+                    version.deletion.actor,
+                    "" if version.purged_time is None else moment(version.purged_time),
+                    version.deletion.reason,
+                ]
+                for version in found
+                if version.deletion is not None
+            ],
+            right=["SIZE"],
+            clipped=["REASON"],
+        )
     elif not found:
         click.echo(f"no versions yet; 'weighbridge push {visible(model)} PATH' makes one")
     else:
         print_table(
-            ["VERSION", "STAGE", "SIZE", "FILES", "CREATED", "BY", "MANIFEST"],
+            ["VERSION", "STAGE", "ALIASES", "SIZE", "FILES", "CREATED", "BY", "MANIFEST"],
             [
                 [
                     version.ref,
                     str(version.stage),
+                    _other_aliases(version),
                     size(version.bytes_total),
                     str(version.files_total),
                     moment(version.created_time),
@@ -172,21 +196,25 @@ def _print_each(names: Iterable[str]) -> None:
         click.echo(visible(name))
 
 
+def _other_aliases(version: Version) -> str:
+    """Those that its stage does not say."""
+    return ", ".join(alias for alias in version.aliases if alias != version.stage)
+
+
 def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, str]]:
     record = version.record
     assert record is not None, "a version that was asked for by itself comes with its record"
     facts = [
         ("stage", str(version.stage)),
+        ("aliases", _other_aliases(version)),
         ("created", f"{moment(version.created_time)} by {version.creator}"),
         ("manifest", format_digest(version.manifest)),
+        ("schema", f"{version.schema.prefix}, revision {version.schema.revision}" if version.schema else ""),
         ("description", record.description),
     ]
     facts += [(f"param {name}", str(value)) for name, value in record.params.items()]
     facts += [(f"tag {name}", str(value)) for name, value in record.tags.items()]
-    facts += [
-        (f"metric {metric.name}", f"{metric.latest:g} at step {metric.step}, {counted(metric.points, 'point')}")
-        for metric in version.metrics or ()
-    ]
+    facts += [(f"metric {metric.name}", _metric(metric)) for metric in version.metrics or ()]
     for dataset in record.datasets:
         said = (dataset.version, dataset.role, dataset.digest, dataset.uri)
         facts.append((f"dataset {dataset.name}", " ".join(filter(None, said))))
@@ -194,3 +222,8 @@ def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, st
     facts += record_facts(record)
     facts += [(f"file {file.path}", size(file.size_bytes)) for file in files]
     return facts
+
+
+def _metric(metric: MetricSummary) -> str:
+    between = f" from {metric.min:g} to {metric.max:g}" if metric.points > 1 else ""
+    return f"{metric.latest:g} at step {metric.step}, {counted(metric.points, 'point')}{between}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -48,8 +48,11 @@ def print_table(
     *,
     right: Sequence[str] = (),
     clipped: Sequence[str] = (),
+    styles: Mapping[str, str] | None = None,
 ) -> None:
     """A table, one line a row; the columns named in ``right`` are aligned to the right.
+
+    ``styles``: of cells with exactly such a text, a style of rich.
 
     On a terminal, what does not fit is left out: first the ends of the texts in the ``clipped`` columns, then
     whole columns, the last first. The first is always whole: it is what a person copies.
@@ -59,12 +62,15 @@ def print_table(
     widths = [max(cell_len(row[place]) for row in cells) for place in range(len(columns))]
     shown = _fit(columns, widths, clipped, out.width)
     for number, row in enumerate(cells):
-        parts = []
+        line = Text(style="bold" if number == 0 else "")
         for place in shown:
             cell = clip(row[place], widths[place])
             padding = " " * (widths[place] - cell_len(cell))
-            parts.append(padding + cell if columns[place] in right else cell + padding)
-        out.print(Text((" " * _GAP).join(parts).rstrip(), style="bold" if number == 0 else ""), soft_wrap=True)
+            styled = (cell, (styles or {}).get(cell, ""))
+            line.append_tokens([(padding, None), styled] if columns[place] in right else [styled, (padding, None)])
+            line.append(" " * _GAP)
+        line.rstrip()
+        out.print(line, soft_wrap=True)
 
 
 def _fit(columns: Sequence[str], widths: list[int], clipped: Sequence[str], room: int) -> list[int]:

@@ -21,9 +21,27 @@ from weighbridge.core.errors import StartupFailed
     help="The data directory.",
 )
 @click.option("--database", metavar="URL", help="Your own PostgreSQL in place of the embedded one.")
+@click.option(
+    "--purge-after-days",
+    metavar="DAYS",
+    type=float,
+    help="How long deleted versions can be restored, by default 30 days; 0: always.",
+)
+@click.option(
+    "--default-schema/--no-default-schema",
+    default=None,
+    help="Whether a version must have the four tags that the shipped schema asks for; by default it must.",
+)
 @click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="Settings as TOML.")
 @global_options
-def serve(listen: str | None, data: Path | None, database: str | None, config: Path | None) -> None:
+def serve(
+    listen: str | None,
+    data: Path | None,
+    database: str | None,
+    purge_after_days: float | None,
+    default_schema: bool | None,
+    config: Path | None,
+) -> None:
     """Run a server until SIGTERM or Ctrl-C.
 
     Prints one line, ready HOST:PORT, once calls succeed. A flag wins over its environment variable
@@ -43,6 +61,12 @@ def serve(listen: str | None, data: Path | None, database: str | None, config: P
         raise StartupFailed(
             f"the server's parts are not installed ({fault.name} is missing): pip install 'weighbridge[server]'"
         ) from fault
-    given = {"listen": listen, "data": data, "database": database}
+    given = {
+        "listen": listen,
+        "data": data,
+        "database": database,
+        "purge_after_days": purge_after_days,
+        "default_schema": default_schema,
+    }
     flags = {name: value for name, value in given.items() if value is not None}
     runner.serve(settings.load(flags, config), lambda address: click.echo(f"ready {address}"))

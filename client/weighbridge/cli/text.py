@@ -17,7 +17,7 @@ from rich.cells import cell_len
 # C0, DEL and C1; line and paragraph separators; what turns the direction of writing; halves of surrogate pairs.
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-_PLAINER = {"…": "~", "━": "=", "─": "-", "·": "-", "✓": "+", "✗": "x"}
+_PLAINER = {"…": "~", "━": "=", "─": "-", "│": "|", "├": "|", "└": "`", "·": "-", "✓": "+", "✗": "x"}
 """Our own signs where the encoding has none: as wide as they are, so that lines keep their length."""
 
 _ERRORS = "weighbridge-plainer"

@@ -64,11 +64,16 @@ def push(
     machine and its packages are recorded too, but no secrets. With --quiet, only the new version's
     reference is printed.
 
+    What a version must record is what 'weighbridge schema get MODEL' shows. A push that lacks some of it is
+    refused, all of it named, before a byte is sent.
+
     \b
     Examples:
-      weighbridge push fraud.tabular.transformer checkpoint/
+      weighbridge push fraud.tabular.transformer checkpoint/ \\
+          --tag data_sensitivity=internal --tag cost_per_inference=0.0004 \\
+          --tag dataset_version=2026-10 --tag hardware_target=gpu
       weighbridge push fraud.tabular.transformer model.safetensors \\
-          --param lr=3e-4 --metric auc=0.93 --tag hardware_target=gpu \\
+          --param lr=3e-4 --metric auc=0.93 --description "more months" \\
           --dataset transactions:2026-10 --parent fraud.tabular.transformer:6
       ref=$(weighbridge push -q fraud.tabular.transformer checkpoint/)
     """

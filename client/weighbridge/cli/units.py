@@ -33,6 +33,11 @@ def moment(time: datetime) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def day(time: datetime) -> str:
+    """A day for people, in their own zone."""
+    return time.astimezone().strftime("%Y-%m-%d")
+
+
 def rfc3339(time: datetime) -> str:
     """A time for programs: RFC 3339 in UTC."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -276,6 +276,13 @@ class RevisionConflict(WeighbridgeError):
     reason = "REVISION_CONFLICT"
 
 
+class RevisionAhead(WeighbridgeError):
+    """The revision is ahead of the journal, as after a restore of an older backup; ``details["newest"]`` is its newest."""
+
+    code = Code.OUT_OF_RANGE
+    reason = "REVISION_AHEAD"
+
+
 class Overloaded(WeighbridgeError):
     """The server is full; try again after ``retry_after_s``."""
 

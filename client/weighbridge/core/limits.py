@@ -2,6 +2,9 @@
 
 from weighbridge.core.errors import LimitExceeded
 
+MESSAGE_BYTES = 4 * 1024 * 1024
+"""Largest message that every implementation of gRPC takes by default."""
+
 CHUNK_BYTES = 2 * 1024 * 1024
 """Largest chunk, raw: encoded it is one gRPC message, under every implementation's 4 MiB default."""
 
@@ -20,6 +23,17 @@ DESCRIPTION_BYTES = 4 * 1024
 NAME_CHARS = 256
 """Of an owner, a team or a contact."""
 REASON_CHARS = 1024
+SCHEMA_BYTES = 256 * 1024
+"""Of the JSON of a schema."""
+
+METRICS_PER_VERSION = 10_000
+METRIC_POINTS_PER_VERSION = 10_000_000
+"""Of all metrics together: 250 MB in the catalogue."""
+METRIC_POINTS_PER_CALL = 65_536
+"""In any encoding less than half of gRPC's 4 MiB."""
+
+ALIASES_PER_MODEL = 500
+"""They are listed in one message, each with its reason."""
 
 UPLOAD_CREDIT_BYTES = 32 * 1024 * 1024
 """Most payload one upload stream may have on its way without a verified ack."""

@@ -55,10 +55,15 @@ def check_model_deletion(name: str, reason: str) -> None:
     Raises:
         InvalidName, InvalidRequest: with one violation for each thing that is wrong.
     """
-    violations = _wrong({"reason": reason})
+    violations = wrong_reason(reason)
     if not violations and not reason.strip():
         violations.append(Violation("reason", "is empty; whoever looks for the model is told it"))
     _refuse(name, violations, f"model {name} cannot be deleted")
+
+
+def wrong_reason(reason: str) -> list[Violation]:
+    """What is wrong with why somebody does something; it may be empty."""
+    return _wrong({"reason": reason})
 
 
 def _refuse(name: str, violations: list[Violation], what: str) -> None:

@@ -44,6 +44,28 @@ def check_record(record: Record) -> None:
     _refuse("the record", violations)
 
 
+def check_record_update(set_tags: Mapping[str, Scalar], remove_tags: Sequence[str], description: str | None) -> None:
+    """Checks what is to be changed of a committed version: tags, and the description where one is given.
+
+    Raises:
+        InvalidRequest: with one violation for each thing that is wrong.
+    """
+    violations = [*_scalars("set_tags", set_tags)]
+    for place, name in enumerate(remove_tags):
+        violations += _name(f"remove_tags[{place}]", name)
+    removed = {name for name in remove_tags if isinstance(name, str)}
+    violations += [
+        Violation(f"set_tags.{name}", "is to be removed too; set it or remove it")
+        for name in set_tags
+        if name in removed
+    ]
+    if description is not None:
+        violations += _text("description", description)
+    if not set_tags and not remove_tags and description is None:
+        violations.append(Violation("request", "changes nothing; give tags to set or to remove, or a description"))
+    _refuse("the change", violations)
+
+
 def check_metrics(points: Sequence[MetricPoint]) -> None:
     """Checks the names and steps of metric points; any value is kept, NaN and infinities too.
 
@@ -52,13 +74,18 @@ def check_metrics(points: Sequence[MetricPoint]) -> None:
     """
     violations: list[Violation] = []
     for name in dict.fromkeys(point.name for point in points):
-        violations += _name(f"metrics.{name}", name)
+        violations += metric_name_violations(name)
     violations += [
         Violation(f"metrics.{point.name}", f"has step {point.step}, which 64 bits do not hold")
         for point in points
         if not -(2**63) <= point.step < 2**63
     ]
     _refuse("the metrics", violations)
+
+
+def metric_name_violations(name: str) -> Iterator[Violation]:
+    """What is wrong with the name of a metric."""
+    return _name(f"metrics.{name}", name)
 
 
 def _refuse(what: str, violations: Sequence[Violation]) -> None:

@@ -1,7 +1,8 @@
-"""Model names and references to versions.
+"""Model names, prefixes of them, and references to versions.
 
-A name is ``project.task.architecture``. A reference is ``name`` (the latest committed version),
-``name:7``, ``name@alias`` or ``name#b3:<hex>`` (the newest version with that manifest).
+A name is 1 to 8 segments joined by dots: ``project.task.architecture`` unless the schema of a prefix sets another
+pattern, which the server knows. A reference is ``name`` (the latest committed version), ``name:7``, ``name@alias`` or
+``name#b3:<hex>`` (the newest version with that manifest).
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from dataclasses import dataclass
 from weighbridge.core.digest import Digest, format_digest, parse_digest
 from weighbridge.core.errors import InvalidName, InvalidReference, Violation
 
-_SEGMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SEGMENTS = ("project", "task", "architecture")
+ALL_NAMES = "*"
+"""The prefix that governs all names."""
+
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_MOST_SEGMENTS = 8
+_USUAL_SEGMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_USUAL_SEGMENTS = ("project", "task", "architecture")
 _NAME_CHARS = 255
-"""More than three segments can have: a name beyond it is refused as a whole, not segment by segment."""
+"""A name beyond it is refused as a whole, not segment by segment."""
 _ALIAS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _FORMS = "a reference is name, name:7, name@alias or name#b3:<64 hex digits>"
@@ -34,7 +40,7 @@ class Ref:
         if self.version is not None:
             return version_ref(self.model, self.version)
         if self.alias is not None:
-            return f"{self.model}@{self.alias}"
+            return alias_ref(self.model, self.alias)
         if self.manifest is not None:
             return f"{self.model}#{format_digest(self.manifest)}"
         return self.model
@@ -46,26 +52,38 @@ def version_ref(model: str, version: int) -> str:
 
 
 def check_model_name(name: str) -> str:
-    """Returns the name when it follows the pattern.
+    """Returns what can be a name, whatever the pattern of its prefix is.
 
     Raises:
-        InvalidName: it does not; one violation for each segment that is wrong.
+        InvalidName: it cannot; one violation for each segment that is wrong.
     """
     if len(name) > _NAME_CHARS:
         raise InvalidName(
             f"a model name has at most {_NAME_CHARS} characters; this one has {len(name)}",
             violations=[Violation("name", f"is longer than {_NAME_CHARS} characters")],
         )
-    segments = name.split(".")
-    violations = []
-    if len(segments) != len(_SEGMENTS):
-        violations.append(
-            Violation("name", f"has {len(segments)} segments separated by dots; it needs {len(_SEGMENTS)}")
+    violations = _wrong_segments(name, _SEGMENT, r"A-Za-z0-9_-", "letters, digits, hyphens and underscores")
+    if name.count(".") >= _MOST_SEGMENTS:
+        segments = name.count(".") + 1
+        violations.insert(0, Violation("name", f"has {segments} segments separated by dots; at most {_MOST_SEGMENTS}"))
+    if violations:
+        raise InvalidName(
+            f"{name!r} is not a model name; it is segments joined by dots, such as fraud.tabular.transformer",
+            violations=violations,
         )
-    for place, segment in enumerate(segments):
-        if not _SEGMENT.fullmatch(segment):
-            which = _SEGMENTS[place] if place < len(_SEGMENTS) else f"segment {place + 1}"
-            violations.append(Violation(f"name.{which}", f"{segment!r} {_what_is_wrong(segment)}"))
+    return name
+
+
+def check_usual_name(name: str) -> str:
+    """Returns a name that is ``project.task.architecture``: what names are where no schema sets another pattern.
+
+    Raises:
+        InvalidName: it is not; one violation for each segment that is wrong.
+    """
+    violations = _wrong_segments(name, _USUAL_SEGMENT, r"a-z0-9-", "lowercase letters, digits and hyphens")
+    segments, needed = name.count(".") + 1, len(_USUAL_SEGMENTS)
+    if segments != needed:
+        violations.insert(0, Violation("name", f"has {segments} segments separated by dots; it needs {needed}"))
     if violations:
         raise InvalidName(
             f"{name!r} is not a model name; it is project.task.architecture, such as fraud.tabular.transformer",
@@ -74,15 +92,96 @@ def check_model_name(name: str) -> str:
     return name
 
 
-def _what_is_wrong(segment: str) -> str:
+def check_prefix(prefix: str) -> str:
+    """Returns the prefix when it is whole segments of names, or ``*``.
+
+    Raises:
+        InvalidName: it is not.
+    """
+    if prefix == ALL_NAMES:
+        return prefix
+    try:
+        return check_model_name(prefix)
+    except InvalidName as fault:
+        raise InvalidName(
+            f"{prefix[:80]!r} is not a prefix of names; it is whole segments, such as fraud or fraud.tabular, or *",
+            violations=fault.violations,
+        ) from None
+
+
+def prefixes_of(name: str) -> list[str]:
+    """The prefixes that may govern a name or prefix, the longest, which is the name itself, first."""
+    segments = name.split(".") if name != ALL_NAMES else []
+    return [*(".".join(segments[:count]) for count in range(len(segments), 0, -1)), ALL_NAMES]
+
+
+def _wrong_segments(name: str, pattern: re.Pattern[str], allowed: str, words: str) -> list[Violation]:
+    violations = []
+    for place, segment in enumerate(name.split(".")):
+        if not pattern.fullmatch(segment):
+            which = _USUAL_SEGMENTS[place] if place < len(_USUAL_SEGMENTS) else f"segment {place + 1}"
+            violations.append(Violation(f"name.{which}", f"{segment!r} {_what_is_wrong(segment, allowed, words)}"))
+    return violations
+
+
+def _what_is_wrong(
+    segment: str, allowed: str = r"a-z0-9-", words: str = "lowercase letters, digits and hyphens"
+) -> str:
     if not segment:
         return "is empty"
     if segment.startswith("-"):
         return "begins with a hyphen; begin with a letter or a digit"
-    if not re.fullmatch(r"[a-z0-9-]+", segment):
-        wrong = "".join(sorted(set(re.sub(r"[a-z0-9-]", "", segment))))
-        return f"has {wrong!r}; use lowercase letters, digits and hyphens"
+    wrong = "".join(sorted(set(re.sub(rf"[{allowed}]", "", segment))))
+    if wrong:
+        return f"has {wrong!r}; use {words}"
+    if segment.startswith("_"):
+        return "begins with an underscore; begin with a letter or a digit"
     return "is longer than 63 characters"
+
+
+def check_alias(alias: str) -> str:
+    """Returns the alias, without ``@``, when it follows the pattern.
+
+    Raises:
+        InvalidReference: it does not.
+    """
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidReference(
+            f"{alias[:80]!r} is not an alias; it is a word such as champion, written name@champion in references",
+            violations=[Violation("alias", _what_is_wrong(alias))],
+        )
+    return alias
+
+
+def parse_alias(text: str) -> tuple[str, str]:
+    """Reads ``name@alias``: the model's name, and the alias without ``@``.
+
+    Raises:
+        InvalidReference: it is no reference, or one without an alias.
+        InvalidName: the name breaks its pattern.
+    """
+    ref = parse_ref(text)
+    if ref.alias is None:
+        raise InvalidReference(f"{text!r} names no alias; write NAME@ALIAS, such as {ref.model}@production")
+    return ref.model, ref.alias
+
+
+def parse_watched(text: str) -> tuple[str, str]:
+    """Reads ``name@alias`` or ``name``: the model's name, and the alias without ``@``, or nothing.
+
+    Raises:
+        InvalidReference: it is no reference, or one to a version, which does not move.
+        InvalidName: the name breaks its pattern.
+    """
+    ref = parse_ref(text)
+    if ref.version is not None or ref.manifest is not None:
+        raise InvalidReference(f"{text!r} does not move; watch an alias, NAME@ALIAS, or a whole model, NAME")
+    return ref.model, ref.alias or ""
+
+
+def alias_ref(model: str, alias: str) -> str:
+    """``name@alias``."""
+    return f"{model}@{alias}"
 
 
 def parse_ref(text: str) -> Ref:

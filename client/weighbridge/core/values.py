@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from weighbridge.core.digest import Digest
+from weighbridge.core.errors import Violation
 
 Scalar = str | int | float | bool
 """A parameter's or a tag's value; the type is kept (1 is not 1.0)."""
@@ -149,7 +150,7 @@ class Record:
 
 @dataclass(frozen=True)
 class MetricPoint:
-    """One point of a metric's curve; ``time`` is None where the server shall say when it came."""
+    """One point of a metric's curve; ``time`` is None where it is when the point comes."""
 
     name: str
     value: float
@@ -207,6 +208,34 @@ class SchemaRevision:
 
 
 @dataclass(frozen=True)
+class Schema:
+    """A revision of a schema."""
+
+    prefix: str
+    """Whole segments of the names that it governs; ``*``: all names."""
+    revision: int
+    """From 1; 0 is the one that the server ships."""
+    json_schema: str | None
+    """Its text; None in lists."""
+    actor: str
+    """Who set it; empty for the one that the server ships."""
+    set_time: datetime | None
+    """None for the one that the server ships."""
+
+
+@dataclass(frozen=True)
+class CheckedVersion:
+    """A version that was held against a schema."""
+
+    ref: str
+    """``name:number``."""
+    violations: Sequence[Violation]
+    """What breaks the schema; empty: nothing."""
+    schema: SchemaRevision | None
+    """What it was held against; None: the one that was given."""
+
+
+@dataclass(frozen=True)
 class Version:
     """A committed version; ``record`` is None in lists, and so is ``metrics``, but for those that were asked for."""
 
@@ -228,6 +257,8 @@ class Version:
     """Set when it is deleted."""
     purged_time: datetime | None = None
     """Set when its bytes were let go of, for good."""
+    aliases: Sequence[str] = ()
+    """Those that point at it, in order of name, ``staging`` or ``production`` among them where it holds that stage."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +271,56 @@ class Resolved:
     manifest: Digest
     revision: int
     """Journal revision of the event that made the reference stand for this version."""
+
+
+@dataclass(frozen=True)
+class Alias:
+    """A name for one version of a model, which may move."""
+
+    model: str
+    alias: str
+    """Without ``@``."""
+    version: int
+    ref: str
+    """``name:number``."""
+    manifest: Digest
+    revision: int
+    """Journal revision of its last move: what ``expected_revision`` takes."""
+    moved_time: datetime
+    actor: str
+    reason: str
+    previous_ref: str = ""
+    """Where it pointed before that move; empty: nowhere."""
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """One move of an alias."""
+
+    revision: int
+    time: datetime
+    actor: str
+    action: str
+    """``alias.set``, ``alias.deleted``, ``alias.promoted``, ``alias.cleared`` or ``alias.rolled-back``."""
+    ref: str
+    """Where it pointed from then on: ``name:number``; empty: nowhere."""
+    previous_ref: str
+    """Where it pointed before; empty: nowhere."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion did, or would do."""
+
+    version: Version
+    """In its stage."""
+    displaced_ref: str
+    """The version that it displaced: ``name:number``; empty: none."""
+    displaced_stage: Stage | None
+    """Where that one goes."""
+    revision: int
+    """Journal revision of the move: of staging and production the pointer's. 0 for a dry run."""
 
 
 @dataclass(frozen=True)

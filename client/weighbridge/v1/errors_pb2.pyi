@@ -106,6 +106,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
     `value` say what it is now.
     """
+    ERROR_REASON_REVISION_AHEAD: _ErrorReason.ValueType  # 53
+    """OUT_OF_RANGE. The revision is ahead of the journal, as after a restore of an older backup; metadata `newest`."""
     ERROR_REASON_DATA_LOSS: _ErrorReason.ValueType  # 60
     """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
     position in the file, from 0) and `digest`.
@@ -224,6 +226,8 @@ ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 52
 """ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
 `value` say what it is now.
 """
+ERROR_REASON_REVISION_AHEAD: ErrorReason.ValueType  # 53
+"""OUT_OF_RANGE. The revision is ahead of the journal, as after a restore of an older backup; metadata `newest`."""
 ERROR_REASON_DATA_LOSS: ErrorReason.ValueType  # 60
 """DATA_LOSS. Stored or received bytes differ from what was pushed; metadata `path`, `chunk` (its
 position in the file, from 0) and `digest`.

@@ -51,6 +51,11 @@ class JournalServiceStub:
                 request_serializer=weighbridge_dot_v1_dot_journal__pb2.VerifyJournalRequest.SerializeToString,
                 response_deserializer=weighbridge_dot_v1_dot_journal__pb2.VerifyJournalResponse.FromString,
                 _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/weighbridge.v1.JournalService/Watch',
+                request_serializer=weighbridge_dot_v1_dot_journal__pb2.WatchRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_journal__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class JournalServiceServicer:
@@ -91,6 +96,25 @@ class JournalServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Watch(self, request, context):
+        """Streams what happens to an alias, or to a model and everything under it: first how it stands, then each change, once
+        and in order.
+
+        Begins with the present holder of each alias that is watched, unless `after_revision` says from where to go on. A
+        bookmark comes at least every 20 s while nothing happens. A client that was cut off goes on from the newest change
+        or bookmark that it took: nothing is lost or repeated, whichever server answers. An alias that is not there yet can
+        be watched.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        INVALID_ARGUMENT / INVALID_REFERENCE: `alias`
+        OUT_OF_RANGE / REVISION_AHEAD: `after_revision` is ahead of the journal; metadata `newest`.
+        RESOURCE_EXHAUSTED / OVERLOADED: as many watch as can.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JournalServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -103,6 +127,11 @@ def add_JournalServiceServicer_to_server(servicer, server):
                     servicer.VerifyJournal,
                     request_deserializer=weighbridge_dot_v1_dot_journal__pb2.VerifyJournalRequest.FromString,
                     response_serializer=weighbridge_dot_v1_dot_journal__pb2.VerifyJournalResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=weighbridge_dot_v1_dot_journal__pb2.WatchRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_journal__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -166,6 +195,33 @@ class JournalService:
             '/weighbridge.v1.JournalService/VerifyJournal',
             weighbridge_dot_v1_dot_journal__pb2.VerifyJournalRequest.SerializeToString,
             weighbridge_dot_v1_dot_journal__pb2.VerifyJournalResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weighbridge.v1.JournalService/Watch',
+            weighbridge_dot_v1_dot_journal__pb2.WatchRequest.SerializeToString,
+            weighbridge_dot_v1_dot_journal__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,21 @@ class JournalServiceStub:
     Errors:
       DATA_LOSS / JOURNAL_BROKEN: names the first revision that was changed, removed, reordered or added.
     """
+    Watch: _grpc.UnaryStreamMultiCallable[_journal_pb2.WatchRequest, _journal_pb2.WatchResponse]
+    """Streams what happens to an alias, or to a model and everything under it: first how it stands, then each change, once
+    and in order.
+
+    Begins with the present holder of each alias that is watched, unless `after_revision` says from where to go on. A
+    bookmark comes at least every 20 s while nothing happens. A client that was cut off goes on from the newest change
+    or bookmark that it took: nothing is lost or repeated, whichever server answers. An alias that is not there yet can
+    be watched.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      INVALID_ARGUMENT / INVALID_REFERENCE: `alias`
+      OUT_OF_RANGE / REVISION_AHEAD: `after_revision` is ahead of the journal; metadata `newest`.
+      RESOURCE_EXHAUSTED / OVERLOADED: as many watch as can.
+    """
 
 @_typing.type_check_only
 class JournalServiceAsyncStub(JournalServiceStub):
@@ -92,6 +107,21 @@ class JournalServiceAsyncStub(JournalServiceStub):
 
     Errors:
       DATA_LOSS / JOURNAL_BROKEN: names the first revision that was changed, removed, reordered or added.
+    """
+    Watch: _aio.UnaryStreamMultiCallable[_journal_pb2.WatchRequest, _journal_pb2.WatchResponse]  # type: ignore[assignment]
+    """Streams what happens to an alias, or to a model and everything under it: first how it stands, then each change, once
+    and in order.
+
+    Begins with the present holder of each alias that is watched, unless `after_revision` says from where to go on. A
+    bookmark comes at least every 20 s while nothing happens. A client that was cut off goes on from the newest change
+    or bookmark that it took: nothing is lost or repeated, whichever server answers. An alias that is not there yet can
+    be watched.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      INVALID_ARGUMENT / INVALID_REFERENCE: `alias`
+      OUT_OF_RANGE / REVISION_AHEAD: `after_revision` is ahead of the journal; metadata `newest`.
+      RESOURCE_EXHAUSTED / OVERLOADED: as many watch as can.
     """
 
 class JournalServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -134,6 +164,27 @@ class JournalServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           DATA_LOSS / JOURNAL_BROKEN: names the first revision that was changed, removed, reordered or added.
+        """
+
+    @_abc_1.abstractmethod
+    def Watch(
+        self,
+        request: _journal_pb2.WatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_journal_pb2.WatchResponse], _abc.AsyncIterator[_journal_pb2.WatchResponse]]:
+        """Streams what happens to an alias, or to a model and everything under it: first how it stands, then each change, once
+        and in order.
+
+        Begins with the present holder of each alias that is watched, unless `after_revision` says from where to go on. A
+        bookmark comes at least every 20 s while nothing happens. A client that was cut off goes on from the newest change
+        or bookmark that it took: nothing is lost or repeated, whichever server answers. An alias that is not there yet can
+        be watched.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+          INVALID_ARGUMENT / INVALID_REFERENCE: `alias`
+          OUT_OF_RANGE / REVISION_AHEAD: `after_revision` is ahead of the journal; metadata `newest`.
+          RESOURCE_EXHAUSTED / OVERLOADED: as many watch as can.
         """
 
 def add_JournalServiceServicer_to_server(servicer: JournalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

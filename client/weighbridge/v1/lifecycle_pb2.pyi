@@ -35,6 +35,7 @@ class Alias(_message.Message):
     MOVED_TIME_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    PREVIOUS_REF_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name."""
     alias: _builtins.str
@@ -51,6 +52,8 @@ class Alias(_message.Message):
     """Who moved it."""
     reason: _builtins.str
     """Why, in the mover's words."""
+    previous_ref: _builtins.str
+    """Where it pointed before that move: `name:number`; empty: nowhere."""
     @_builtins.property
     def moved_time(self) -> _timestamp_pb2.Timestamp:
         """When it moved there."""
@@ -67,10 +70,11 @@ class Alias(_message.Message):
         moved_time: _timestamp_pb2.Timestamp | None = ...,
         actor: _builtins.str = ...,
         reason: _builtins.str = ...,
+        previous_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["moved_time", b"moved_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "alias", b"alias", "manifest_digest", b"manifest_digest", "model", b"model", "moved_time", b"moved_time", "reason", b"reason", "ref", b"ref", "revision", b"revision", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "alias", b"alias", "manifest_digest", b"manifest_digest", "model", b"model", "moved_time", b"moved_time", "previous_ref", b"previous_ref", "reason", b"reason", "ref", b"ref", "revision", b"revision", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -472,12 +476,14 @@ class GetAliasHistoryRequest(_message.Message):
     alias: _builtins.str
     """The alias."""
     page_size: _builtins.int
-    """At most this many; 0: the server's choice (100)."""
+    """At most this many; 0: the server's choice (100). A page may have fewer and not be the last."""
     page_token: _builtins.str
     """`next_page_token` of the page before; empty: the first page."""
     @_builtins.property
     def at_time(self) -> _timestamp_pb2.Timestamp:
-        """Only the move that was the last at this time. Absent: all."""
+        """Only the move that was the last at this time; none where it had not pointed anywhere yet. Fractions of a
+        microsecond are cut off. Absent: all.
+        """
 
     def __init__(
         self,
@@ -542,7 +548,7 @@ class AliasMove(_message.Message):
     actor: _builtins.str
     """Who."""
     action: _builtins.str
-    """What: `alias.set`, `alias.deleted`, `alias.promoted`, `alias.displaced`, `alias.rolled-back`."""
+    """What: `alias.set`, `alias.deleted`, `alias.promoted`, `alias.cleared`, `alias.rolled-back`."""
     ref: _builtins.str
     """Where it pointed from then on: `name:number`; empty: nowhere."""
     previous_ref: _builtins.str
@@ -631,9 +637,9 @@ class Promotion(_message.Message):
     displaced_ref: _builtins.str
     """The version that it displaced: `name:number`. Empty: none."""
     displaced_stage: _versions_pb2.Stage.ValueType
-    """The stage that the displaced version is in now."""
+    """The stage that the displaced version goes to. Unspecified: none was displaced."""
     revision: _builtins.int
-    """The journal revision of the move; 0 for a dry run."""
+    """The journal revision of the move: of staging and production the pointer's, as in Alias. 0 for a dry run."""
     @_builtins.property
     def version(self) -> _versions_pb2.Version:
         """The version, in its stage."""

@@ -110,6 +110,7 @@ class LifecycleServiceServicer:
         Errors:
         INVALID_ARGUMENT / INVALID_REQUEST: the text is not JSON, or not a JSON Schema; the violations say where. A `$ref`
         to another document is refused: nothing is fetched.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other prefixes have a schema.
         INVALID_ARGUMENT / REQUEST_ID_REUSED
         ABORTED / REVISION_CONFLICT
         """
@@ -152,20 +153,23 @@ class LifecycleServiceServicer:
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
-        INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
-        ABORTED / REVISION_CONFLICT
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REQUEST, REQUEST_ID_REUSED
+        INVALID_ARGUMENT / INVALID_REFERENCE: it cannot be an alias.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
+        ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
+        of that name, and `value`, where it points now: `name:number`, or empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteAlias(self, request, context):
-        """Removes an alias. Event `alias.deleted`.
+        """Removes an alias; its history stays. Event `alias.deleted`.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
-        ABORTED / REVISION_CONFLICT
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+        ABORTED / REVISION_CONFLICT: as in SetAlias
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,11 +186,13 @@ class LifecycleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAliasHistory(self, request, context):
-        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the events of `name@alias`.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
         NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
+        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,14 +204,16 @@ class LifecycleServiceServicer:
         Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
         development -> archived, archived -> development. What enters staging displaces its holder to development, what
         enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
-        never none and never both. Every version that moves has an event of its own.
+        never none and never both. Every version that moves has an event of its own, `version.stage-changed`; every pointer
+        that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
+        where one left and none followed.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
-        FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
-        the moves that are.
-        ABORTED / REVISION_CONFLICT
-        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
+        metadata `allowed` list the moves that are.
+        ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,16 +221,23 @@ class LifecycleServiceServicer:
 
     def Rollback(self, request, context):
         """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
-        back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+        back. Or to a given version that held it before, whatever became of it then. Event `alias.rolled-back`, with the
+        reason and, as `rolled_back_from`, the version that is left.
 
-        The version that is left goes from production to archived, from staging to development.
+        Precisely: of the versions that held the alias before, but for the one that holds it now, it is the one that left it
+        last, among those whose last leaving was not a rollback. An alias that points nowhere now goes back by the same rule.
+
+        The version that is left goes from production to archived, from staging to development. The one that is restored
+        goes to the stage from wherever it is, but nothing leaves production for staging. Neither has to be an allowed move
+        of Promote.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-        FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
-        has damaged chunks.
-        ABORTED / REVISION_CONFLICT
-        INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+        FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did or holds it now; or the
+        version was deleted, has damaged chunks, or is in production when staging is rolled back.
+        ABORTED / REVISION_CONFLICT: as in SetAlias
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

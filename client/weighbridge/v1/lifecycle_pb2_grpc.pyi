@@ -49,6 +49,7 @@ class LifecycleServiceStub:
     Errors:
       INVALID_ARGUMENT / INVALID_REQUEST: the text is not JSON, or not a JSON Schema; the violations say where. A `$ref`
         to another document is refused: nothing is fetched.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other prefixes have a schema.
       INVALID_ARGUMENT / REQUEST_ID_REUSED
       ABORTED / REVISION_CONFLICT
     """
@@ -74,16 +75,19 @@ class LifecycleServiceStub:
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
-      INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
-      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REQUEST, REQUEST_ID_REUSED
+      INVALID_ARGUMENT / INVALID_REFERENCE: it cannot be an alias.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
+      ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
+        of that name, and `value`, where it points now: `name:number`, or empty.
     """
     DeleteAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]
-    """Removes an alias. Event `alias.deleted`.
+    """Removes an alias; its history stays. Event `alias.deleted`.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
-      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT: as in SetAlias
     """
     ListAliases: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.ListAliasesRequest, _lifecycle_pb2.ListAliasesResponse]
     """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
@@ -92,11 +96,13 @@ class LifecycleServiceStub:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
     """
     GetAliasHistory: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.GetAliasHistoryRequest, _lifecycle_pb2.GetAliasHistoryResponse]
-    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the events of `name@alias`.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     Promote: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.PromoteRequest, _lifecycle_pb2.Promotion]
     """Moves a version to a stage.
@@ -104,27 +110,36 @@ class LifecycleServiceStub:
     Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
     development -> archived, archived -> development. What enters staging displaces its holder to development, what
     enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
-    never none and never both. Every version that moves has an event of its own.
+    never none and never both. Every version that moves has an event of its own, `version.stage-changed`; every pointer
+    that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
+    where one left and none followed.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
-      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
-        the moves that are.
-      ABORTED / REVISION_CONFLICT
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
+        metadata `allowed` list the moves that are.
+      ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
     Rollback: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]
     """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
-    back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+    back. Or to a given version that held it before, whatever became of it then. Event `alias.rolled-back`, with the
+    reason and, as `rolled_back_from`, the version that is left.
 
-    The version that is left goes from production to archived, from staging to development.
+    Precisely: of the versions that held the alias before, but for the one that holds it now, it is the one that left it
+    last, among those whose last leaving was not a rollback. An alias that points nowhere now goes back by the same rule.
+
+    The version that is left goes from production to archived, from staging to development. The one that is restored
+    goes to the stage from wherever it is, but nothing leaves production for staging. Neither has to be an allowed move
+    of Promote.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
-        has damaged chunks.
-      ABORTED / REVISION_CONFLICT
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did or holds it now; or the
+        version was deleted, has damaged chunks, or is in production when staging is rolled back.
+      ABORTED / REVISION_CONFLICT: as in SetAlias
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
 
 @_typing.type_check_only
@@ -148,6 +163,7 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     Errors:
       INVALID_ARGUMENT / INVALID_REQUEST: the text is not JSON, or not a JSON Schema; the violations say where. A `$ref`
         to another document is refused: nothing is fetched.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other prefixes have a schema.
       INVALID_ARGUMENT / REQUEST_ID_REUSED
       ABORTED / REVISION_CONFLICT
     """
@@ -173,16 +189,19 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
-      INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
-      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REQUEST, REQUEST_ID_REUSED
+      INVALID_ARGUMENT / INVALID_REFERENCE: it cannot be an alias.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
+      ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
+        of that name, and `value`, where it points now: `name:number`, or empty.
     """
     DeleteAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]  # type: ignore[assignment]
-    """Removes an alias. Event `alias.deleted`.
+    """Removes an alias; its history stays. Event `alias.deleted`.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
-      ABORTED / REVISION_CONFLICT
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+      ABORTED / REVISION_CONFLICT: as in SetAlias
     """
     ListAliases: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.ListAliasesRequest, _lifecycle_pb2.ListAliasesResponse]  # type: ignore[assignment]
     """Lists the aliases of a model in order of name, `staging` and `production` among them where a version holds them.
@@ -191,11 +210,13 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
     """
     GetAliasHistory: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.GetAliasHistoryRequest, _lifecycle_pb2.GetAliasHistoryResponse]  # type: ignore[assignment]
-    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+    """Lists where an alias pointed, the newest move first, a page at a time: a reading of the events of `name@alias`.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     Promote: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.PromoteRequest, _lifecycle_pb2.Promotion]  # type: ignore[assignment]
     """Moves a version to a stage.
@@ -203,27 +224,36 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
     development -> archived, archived -> development. What enters staging displaces its holder to development, what
     enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
-    never none and never both. Every version that moves has an event of its own.
+    never none and never both. Every version that moves has an event of its own, `version.stage-changed`; every pointer
+    that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
+    where one left and none followed.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
-      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
-        the moves that are.
-      ABORTED / REVISION_CONFLICT
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
+        metadata `allowed` list the moves that are.
+      ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
     Rollback: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
     """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
-    back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+    back. Or to a given version that held it before, whatever became of it then. Event `alias.rolled-back`, with the
+    reason and, as `rolled_back_from`, the version that is left.
 
-    The version that is left goes from production to archived, from staging to development.
+    Precisely: of the versions that held the alias before, but for the one that holds it now, it is the one that left it
+    last, among those whose last leaving was not a rollback. An alias that points nowhere now goes back by the same rule.
+
+    The version that is left goes from production to archived, from staging to development. The one that is restored
+    goes to the stage from wherever it is, but nothing leaves production for staging. Neither has to be an allowed move
+    of Promote.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
-        has damaged chunks.
-      ABORTED / REVISION_CONFLICT
-      INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+      FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did or holds it now; or the
+        version was deleted, has damaged chunks, or is in production when staging is rolled back.
+      ABORTED / REVISION_CONFLICT: as in SetAlias
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
 
 class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -250,6 +280,7 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           INVALID_ARGUMENT / INVALID_REQUEST: the text is not JSON, or not a JSON Schema; the violations say where. A `$ref`
             to another document is refused: nothing is fetched.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other prefixes have a schema.
           INVALID_ARGUMENT / REQUEST_ID_REUSED
           ABORTED / REVISION_CONFLICT
         """
@@ -299,8 +330,11 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
-          INVALID_ARGUMENT / INVALID_REQUEST, INVALID_REFERENCE, REQUEST_ID_REUSED
-          ABORTED / REVISION_CONFLICT
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REQUEST, REQUEST_ID_REUSED
+          INVALID_ARGUMENT / INVALID_REFERENCE: it cannot be an alias.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
+          ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
+            of that name, and `value`, where it points now: `name:number`, or empty.
         """
 
     @_abc_1.abstractmethod
@@ -309,12 +343,12 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lifecycle_pb2.DeleteAliasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lifecycle_pb2.DeleteAliasResponse, _abc.Awaitable[_lifecycle_pb2.DeleteAliasResponse]]:
-        """Removes an alias. Event `alias.deleted`.
+        """Removes an alias; its history stays. Event `alias.deleted`.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
-          ABORTED / REVISION_CONFLICT
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+          ABORTED / REVISION_CONFLICT: as in SetAlias
         """
 
     @_abc_1.abstractmethod
@@ -335,11 +369,13 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _lifecycle_pb2.GetAliasHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_lifecycle_pb2.GetAliasHistoryResponse, _abc.Awaitable[_lifecycle_pb2.GetAliasHistoryResponse]]:
-        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the journal.
+        """Lists where an alias pointed, the newest move first, a page at a time: a reading of the events of `name@alias`.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
           NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
+          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
 
     @_abc_1.abstractmethod
@@ -353,14 +389,16 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         Allowed are development -> staging, staging -> production, production -> archived, and back: staging -> development,
         development -> archived, archived -> development. What enters staging displaces its holder to development, what
         enters production displaces its holder to archived, in the same transaction: a reader sees the one or the other,
-        never none and never both. Every version that moves has an event of its own.
+        never none and never both. Every version that moves has an event of its own, `version.stage-changed`; every pointer
+        that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
+        where one left and none followed.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
-          FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message lists
-            the moves that are.
-          ABORTED / REVISION_CONFLICT
-          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+          FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
+            metadata `allowed` list the moves that are.
+          ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
 
     @_abc_1.abstractmethod
@@ -370,16 +408,23 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_lifecycle_pb2.Alias, _abc.Awaitable[_lifecycle_pb2.Alias]]:
         """Gives an alias back to the last version that held it and was not itself rolled back from; a second call goes further
-        back. Or to a given version that held it before. Event `alias.rolled-back`, with the reason.
+        back. Or to a given version that held it before, whatever became of it then. Event `alias.rolled-back`, with the
+        reason and, as `rolled_back_from`, the version that is left.
 
-        The version that is left goes from production to archived, from staging to development.
+        Precisely: of the versions that held the alias before, but for the one that holds it now, it is the one that left it
+        last, among those whose last leaving was not a rollback. An alias that points nowhere now goes back by the same rule.
+
+        The version that is left goes from production to archived, from staging to development. The one that is restored
+        goes to the stage from wherever it is, but nothing leaves production for staging. Neither has to be an allowed move
+        of Promote.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, ALIAS_NOT_FOUND
-          FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did, or it was deleted or
-            has damaged chunks.
-          ABORTED / REVISION_CONFLICT
-          INVALID_ARGUMENT / INVALID_REQUEST, REQUEST_ID_REUSED
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+          NOT_FOUND / ALIAS_NOT_FOUND: there never was one of that name.
+          FAILED_PRECONDITION / WRONG_STATE: nothing held it before, or the given version never did or holds it now; or the
+            version was deleted, has damaged chunks, or is in production when staging is rolled back.
+          ABORTED / REVISION_CONFLICT: as in SetAlias
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
 
 def add_LifecycleServiceServicer_to_server(servicer: LifecycleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

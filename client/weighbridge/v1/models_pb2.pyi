@@ -131,7 +131,7 @@ class CreateModelRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try of one creation. Empty: every call is its own."""
     name: _builtins.str
-    """`project.task.architecture`."""
+    """`project.task.architecture`, or what the schema of its prefix has names be instead (LifecycleService)."""
     owner: _builtins.str
     """The person or service that answers for it. Empty: the creator."""
     description: _builtins.str

@@ -633,7 +633,9 @@ Global___MetricSummary: _TypeAlias = MetricSummary  # noqa: Y015
 
 @_typing.final
 class MetricCurve(_message.Message):
-    """A part of a metric's curve, its points in the order in which they came. All lists are of one length."""
+    """A part of a metric's curve, its points in the order in which they came. All lists are of one length, but for those
+    that a request may leave out.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -642,18 +644,20 @@ class MetricCurve(_message.Message):
     TIMES_US_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """The metric."""
+    """The metric, such as `loss` or `accuracy`."""
     @_builtins.property
     def steps(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The steps."""
+        """The training steps that the points were taken at. Empty in a request: 0, as there are none."""
 
     @_builtins.property
     def times_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """When the points were taken, in microseconds since 1970 in UTC."""
+        """When they were taken, by the training job's clock, in microseconds since 1970 in UTC; in the years 1 to 9999. Empty
+        in a request: when the server received them.
+        """
 
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The values."""
+        """The values. NaN and infinities are kept, as a diverged loss is worth knowing."""
 
     def __init__(
         self,

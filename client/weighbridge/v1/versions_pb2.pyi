@@ -139,6 +139,7 @@ class Version(_message.Message):
     SCHEMA_FIELD_NUMBER: _builtins.int
     DELETION_FIELD_NUMBER: _builtins.int
     PURGED_TIME_FIELD_NUMBER: _builtins.int
+    ALIASES_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """The model's name."""
     version: _builtins.int
@@ -181,6 +182,10 @@ class Version(_message.Message):
     def purged_time(self) -> _timestamp_pb2.Timestamp:
         """When its bytes were let go of, for good. Absent: they were not."""
 
+    @_builtins.property
+    def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The aliases that point at it, in order of name; `staging` or `production` among them where it holds that stage."""
+
     def __init__(
         self,
         *,
@@ -199,10 +204,11 @@ class Version(_message.Message):
         schema: Global___SchemaRevision | None = ...,
         deletion: _models_pb2.Deletion | None = ...,
         purged_time: _timestamp_pb2.Timestamp | None = ...,
+        aliases: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deletion", b"deletion", "purged_time", b"purged_time", "record", b"record", "schema", b"schema"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes_total", b"bytes_total", "chunks_total", b"chunks_total", "created_time", b"created_time", "creator", b"creator", "deletion", b"deletion", "files_total", b"files_total", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model", b"model", "purged_time", b"purged_time", "record", b"record", "ref", b"ref", "schema", b"schema", "stage", b"stage", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "bytes_total", b"bytes_total", "chunks_total", b"chunks_total", "created_time", b"created_time", "creator", b"creator", "deletion", b"deletion", "files_total", b"files_total", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model", b"model", "purged_time", b"purged_time", "record", b"record", "ref", b"ref", "schema", b"schema", "stage", b"stage", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -291,6 +297,9 @@ class Limits(_message.Message):
     RECORD_BYTES_FIELD_NUMBER: _builtins.int
     UPLOAD_CREDIT_BYTES_FIELD_NUMBER: _builtins.int
     CHUNKS_PER_VERSION_FIELD_NUMBER: _builtins.int
+    METRICS_PER_VERSION_FIELD_NUMBER: _builtins.int
+    METRIC_POINTS_PER_VERSION_FIELD_NUMBER: _builtins.int
+    METRIC_POINTS_PER_CALL_FIELD_NUMBER: _builtins.int
     chunk_bytes: _builtins.int
     """Largest chunk, raw."""
     digests_per_message: _builtins.int
@@ -305,6 +314,12 @@ class Limits(_message.Message):
     """How many bytes of chunk payload one upload stream may have on its way without a verified ack."""
     chunks_per_version: _builtins.int
     """Most chunks in one version, counting one that occurs twice twice."""
+    metrics_per_version: _builtins.int
+    """Most metrics of one version."""
+    metric_points_per_version: _builtins.int
+    """Most points of one version's metrics together."""
+    metric_points_per_call: _builtins.int
+    """Most points in one LogMetrics."""
     def __init__(
         self,
         *,
@@ -315,10 +330,13 @@ class Limits(_message.Message):
         record_bytes: _builtins.int = ...,
         upload_credit_bytes: _builtins.int = ...,
         chunks_per_version: _builtins.int = ...,
+        metrics_per_version: _builtins.int = ...,
+        metric_points_per_version: _builtins.int = ...,
+        metric_points_per_call: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "chunks_per_version", b"chunks_per_version", "digests_per_message", b"digests_per_message", "files_per_version", b"files_per_version", "path_bytes", b"path_bytes", "record_bytes", b"record_bytes", "upload_credit_bytes", b"upload_credit_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_bytes", b"chunk_bytes", "chunks_per_version", b"chunks_per_version", "digests_per_message", b"digests_per_message", "files_per_version", b"files_per_version", "metric_points_per_call", b"metric_points_per_call", "metric_points_per_version", b"metric_points_per_version", "metrics_per_version", b"metrics_per_version", "path_bytes", b"path_bytes", "record_bytes", b"record_bytes", "upload_credit_bytes", b"upload_credit_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,7 +714,7 @@ class LogMetricsRequest(_message.Message):
     REF_FIELD_NUMBER: _builtins.int
     WRITER_FIELD_NUMBER: _builtins.int
     FIRST_SEQUENCE_FIELD_NUMBER: _builtins.int
-    POINTS_FIELD_NUMBER: _builtins.int
+    CURVES_FIELD_NUMBER: _builtins.int
     upload_id: _builtins.str
     """An upload that the caller began."""
     ref: _builtins.str
@@ -704,10 +722,10 @@ class LogMetricsRequest(_message.Message):
     writer: _builtins.str
     """Chosen by the writer, the same for all its requests and no other's."""
     first_sequence: _builtins.int
-    """The number of the first point of this request, from 1; the others follow it."""
+    """The number of the first point of this request, from 1; the others follow it, a curve after the other."""
     @_builtins.property
-    def points(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.MetricPoint]:
-        """The points."""
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.MetricCurve]:
+        """The points, at least one a curve; each metric once."""
 
     def __init__(
         self,
@@ -716,11 +734,11 @@ class LogMetricsRequest(_message.Message):
         ref: _builtins.str = ...,
         writer: _builtins.str = ...,
         first_sequence: _builtins.int = ...,
-        points: _abc.Iterable[_records_pb2.MetricPoint] | None = ...,
+        curves: _abc.Iterable[_records_pb2.MetricCurve] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ref", b"ref", "target", b"target", "upload_id", b"upload_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_sequence", b"first_sequence", "points", b"points", "ref", b"ref", "target", b"target", "upload_id", b"upload_id", "writer", b"writer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "first_sequence", b"first_sequence", "ref", b"ref", "target", b"target", "upload_id", b"upload_id", "writer", b"writer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["upload_id", "ref"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
@@ -762,8 +780,8 @@ class GetMetricsRequest(_message.Message):
     ref: _builtins.str
     """Any reference."""
     most_points: _builtins.int
-    """A longer curve is thinned to at most so many points, its first, its last, its highest and its lowest among them; 0:
-    every point.
+    """A longer curve is thinned to at most so many points, its first, its last, its highest and its lowest among them: of
+    stretches of equal length the lowest and the highest point each stay. At least 4; 0: every point.
     """
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -822,7 +840,11 @@ Global___CompareVersionsRequest: _TypeAlias = CompareVersionsRequest  # noqa: Y0
 
 @_typing.final
 class Comparison(_message.Message):
-    """How versions differ. Lists of values stand in the order of `versions`; one that a version does not have is absent."""
+    """How versions differ. Lists of values stand in the order of `versions`; one that a version does not have is absent.
+
+    A version that records nothing of its code makes no difference in `source`: what is not known is not another. So it
+    is with `environment`, `packages`, `energy` and `signature`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -838,17 +860,27 @@ class Comparison(_message.Message):
     SHARED_BYTES_FIELD_NUMBER: _builtins.int
     SUSPECTS_FIELD_NUMBER: _builtins.int
     ENERGY_FIELD_NUMBER: _builtins.int
+    PARENTS_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    FILE_COUNTS_FIELD_NUMBER: _builtins.int
+    METRICS_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    FILES_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    metrics_left_out: _builtins.int
+    """How many metrics are not listed."""
+    files_left_out: _builtins.int
+    """How many files that differ are not listed."""
     @_builtins.property
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Version]:
-        """What is compared, with their records."""
+        """What is compared, without records and metrics: what they say stands below."""
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricDifference]:
-        """Every metric that one of them has, in order of name."""
+        """Every metric that one of them has, in order of name; of more than a message holds, the first."""
 
     @_builtins.property
     def params(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
-        """Every parameter that one of them has, in order of name."""
+        """Every parameter that one of them has, in order of name; so with all lists of fields."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
@@ -856,15 +888,19 @@ class Comparison(_message.Message):
 
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
-        """Every dataset, by its name and role; values are `version digest uri`, without those that are not said."""
+        """Every dataset, by its name, with its role in brackets where it has one; values are `version digest uri`, without
+        those that are not said.
+        """
 
     @_builtins.property
     def source(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
-        """Of the code: `repository`, `commit`, `branch`, `diff_digest`, `untracked_digest`, `entry_point`, `command`."""
+        """Of the code: `repository`, `commit`, `branch`, `dirty`, `diff_digest`, `untracked_digest`, `entry_point`,
+        `command`.
+        """
 
     @_builtins.property
     def environment(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
-        """Of the environment, but for its packages."""
+        """Of the environment, but for its packages, under the names of its fields."""
 
     @_builtins.property
     def packages(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
@@ -872,19 +908,35 @@ class Comparison(_message.Message):
 
     @_builtins.property
     def files(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileDifference]:
-        """Files that are not the same everywhere."""
+        """Files that are not the same everywhere, in order of path; of more than a message holds, the first."""
 
     @_builtins.property
     def shared_bytes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Of each version, how many bytes of its chunks the first has too."""
+        """Of each version, how many bytes of its chunks the first has too; a chunk counts as often as the version has it."""
 
     @_builtins.property
     def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspects]:
-        """For each metric that got worse: what changed that may be why."""
+        """For each version in which one of the listed metrics got worse: what changed that may be why."""
 
     @_builtins.property
     def energy(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
         """Energy: `kwh`, `gco2e`, `region`, `method`."""
+
+    @_builtins.property
+    def parents(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """Parents by their reference; values are `fine-tuned`, `distilled`, `merged`, `quantized`."""
+
+    @_builtins.property
+    def signature(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldDifference]:
+        """`input NAME` and `output NAME`; values are type and shape, such as `float32 [-1, 64]`."""
+
+    @_builtins.property
+    def description(self) -> Global___FieldDifference:
+        """What each version is, in its pusher's words."""
+
+    @_builtins.property
+    def file_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileCounts]:
+        """Of each version, how its files differ from the first version's."""
 
     def __init__(
         self,
@@ -901,10 +953,16 @@ class Comparison(_message.Message):
         shared_bytes: _abc.Iterable[_builtins.int] | None = ...,
         suspects: _abc.Iterable[Global___Suspects] | None = ...,
         energy: _abc.Iterable[Global___FieldDifference] | None = ...,
+        parents: _abc.Iterable[Global___FieldDifference] | None = ...,
+        signature: _abc.Iterable[Global___FieldDifference] | None = ...,
+        description: Global___FieldDifference | None = ...,
+        file_counts: _abc.Iterable[Global___FileCounts] | None = ...,
+        metrics_left_out: _builtins.int = ...,
+        files_left_out: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["description", b"description"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "energy", b"energy", "environment", b"environment", "files", b"files", "metrics", b"metrics", "packages", b"packages", "params", b"params", "shared_bytes", b"shared_bytes", "source", b"source", "suspects", b"suspects", "tags", b"tags", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "description", b"description", "energy", b"energy", "environment", b"environment", "file_counts", b"file_counts", "files", b"files", "files_left_out", b"files_left_out", "metrics", b"metrics", "metrics_left_out", b"metrics_left_out", "packages", b"packages", "params", b"params", "parents", b"parents", "shared_bytes", b"shared_bytes", "signature", b"signature", "source", b"source", "suspects", b"suspects", "tags", b"tags", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -922,7 +980,7 @@ class MetricDifference(_message.Message):
     name: _builtins.str
     """The metric."""
     lower_is_better: _builtins.bool
-    """Less of it is better."""
+    """Less of it is better: as the request says, else by the words in its name, such as `loss`, `error`, `latency`."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalMetric]:
         """Its summary in each version."""
@@ -952,12 +1010,16 @@ class OptionalMetric(_message.Message):
     DIFFERENCE_FIELD_NUMBER: _builtins.int
     BETTER_FIELD_NUMBER: _builtins.int
     difference: _builtins.float
-    """Its latest value less that of the first version. Absent: one of the two is missing or NaN."""
+    """Its latest value less that of the first version. Absent: one of the two is missing or NaN, or both are the same
+    infinity.
+    """
     better: _builtins.bool
-    """Absent: as `difference`, or the two are equal."""
+    """It is better than in the first version, or worse. NaN is worse than any number. Absent: neither, or one of the two
+    is missing.
+    """
     @_builtins.property
     def summary(self) -> _records_pb2.MetricSummary:
-        """Absent: the version does not have it."""
+        """Without its name. Absent: the version does not have it."""
 
     def __init__(
         self,
@@ -993,7 +1055,7 @@ class FieldDifference(_message.Message):
     name: _builtins.str
     """The name."""
     differs: _builtins.bool
-    """It is not the same in all of them."""
+    """It is not the same in all of them, but for those that record nothing of its kind."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalValue]:
         """Its value in each version."""
@@ -1094,32 +1156,76 @@ class OptionalFile(_message.Message):
 Global___OptionalFile: _TypeAlias = OptionalFile  # noqa: Y015
 
 @_typing.final
-class Suspects(_message.Message):
-    """What may be why a metric got worse between the first version and another."""
+class FileCounts(_message.Message):
+    """How the files of a version differ from those of the first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    METRIC_FIELD_NUMBER: _builtins.int
+    ADDED_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    added: _builtins.int
+    """How many it has that the first does not have."""
+    removed: _builtins.int
+    """How many the first has that it does not have."""
+    changed: _builtins.int
+    """How many have another content."""
+    def __init__(
+        self,
+        *,
+        added: _builtins.int = ...,
+        removed: _builtins.int = ...,
+        changed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "changed", b"changed", "removed", b"removed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileCounts: _TypeAlias = FileCounts  # noqa: Y015
+
+@_typing.final
+class Suspects(_message.Message):
+    """What may be why metrics got worse between the first version and another.
+
+    Metrics of what a model costs (time, memory, energy) stand apart from those of how good it is: what makes a model
+    slow is seldom what makes it wrong, so the suspects are the same, but another one is likely.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRICS_FIELD_NUMBER: _builtins.int
     VERSION_INDEX_FIELD_NUMBER: _builtins.int
     SUSPECTS_FIELD_NUMBER: _builtins.int
-    metric: _builtins.str
-    """The metric."""
+    NOT_RECORDED_FIELD_NUMBER: _builtins.int
     version_index: _builtins.int
-    """The place in `versions` of the one in which it is worse."""
+    """The place in `versions` of the one in which they are worse."""
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The metrics that are worse."""
+
     @_builtins.property
     def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspect]:
-        """What changed. Empty: nothing that was recorded did, so chance or something that is not recorded is left."""
+        """What changed, the likeliest first. Empty: nothing that was recorded did, so chance is left, or something that is
+        not recorded.
+        """
+
+    @_builtins.property
+    def not_recorded(self) -> _containers.RepeatedScalarFieldContainer[Global___SuspectKind.ValueType]:
+        """What cannot be ruled out, as one of the two versions records nothing of it."""
 
     def __init__(
         self,
         *,
-        metric: _builtins.str = ...,
+        metrics: _abc.Iterable[_builtins.str] | None = ...,
         version_index: _builtins.int = ...,
         suspects: _abc.Iterable[Global___Suspect] | None = ...,
+        not_recorded: _abc.Iterable[Global___SuspectKind.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metric", b"metric", "suspects", b"suspects", "version_index", b"version_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metrics", b"metrics", "not_recorded", b"not_recorded", "suspects", b"suspects", "version_index", b"version_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1137,7 +1243,7 @@ class Suspect(_message.Message):
     """The kind."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What of it, in words, one item each."""
+        """What of it, in words, one item each; of very many the first, and how many more."""
 
     def __init__(
         self,

@@ -134,13 +134,14 @@ class VersionServiceServicer:
         upload that ended are kept for 24 h, so that the next try does not send them again.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+        NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
+        version's own model this is said last, when all else is right.
         NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
         NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
         INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
         INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
-        INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
         INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -245,23 +246,27 @@ class VersionServiceServicer:
         """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
         event `version.metrics-logged` a call, with the count and a digest).
 
-        Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
-        before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+        Each writer numbers its points 1, 2, 3 … in the order in which its requests hold them, and sends each request
+        again until it is answered, before it sends the next: points that came before are left out, so nothing counts
+        twice. What was answered survives whatever happens to the server. A log to an upload renews its lease.
 
         Errors:
         NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
         FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
-        INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
-        INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+        INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came; a curve is not one.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics or points than a version may have, or more points than a call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMetrics(self, request, context):
-        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts. Of a metric
+        that the version does not have nothing is sent.
 
-        Errors: as GetVersion.
+        Errors:
+        as GetVersion
+        INVALID_ARGUMENT / INVALID_REQUEST: `most_points` is 1, 2 or 3.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,7 +275,10 @@ class VersionServiceServicer:
     def CompareVersions(self, request, context):
         """Says how versions differ, and when a metric got worse, what changed that may be why.
 
-        Errors: as GetVersion, for each of `refs`.
+        Errors:
+        as GetVersion, for each of `refs`
+        INVALID_ARGUMENT / INVALID_REQUEST: a metric is named both as better lower and as better higher.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,13 +50,14 @@ class VersionServiceStub:
     upload that ended are kept for 24 h, so that the next try does not send them again.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
+        version's own model this is said last, when all else is right.
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
-      INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
     CommitVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.CommitVersionRequest, _versions_pb2.Version]
@@ -129,24 +130,31 @@ class VersionServiceStub:
     """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
     event `version.metrics-logged` a call, with the count and a digest).
 
-    Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
-    before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+    Each writer numbers its points 1, 2, 3 … in the order in which its requests hold them, and sends each request
+    again until it is answered, before it sends the next: points that came before are left out, so nothing counts
+    twice. What was answered survives whatever happens to the server. A log to an upload renews its lease.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
       FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
-      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
-      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came; a curve is not one.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics or points than a version may have, or more points than a call.
     """
     GetMetrics: _grpc.UnaryStreamMultiCallable[_versions_pb2.GetMetricsRequest, _records_pb2.MetricCurve]
-    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts. Of a metric
+    that the version does not have nothing is sent.
 
-    Errors: as GetVersion.
+    Errors:
+      as GetVersion
+      INVALID_ARGUMENT / INVALID_REQUEST: `most_points` is 1, 2 or 3.
     """
     CompareVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.CompareVersionsRequest, _versions_pb2.Comparison]
     """Says how versions differ, and when a metric got worse, what changed that may be why.
 
-    Errors: as GetVersion, for each of `refs`.
+    Errors:
+      as GetVersion, for each of `refs`
+      INVALID_ARGUMENT / INVALID_REQUEST: a metric is named both as better lower and as better higher.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
     """
     GetLineage: _grpc.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]
     """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
@@ -194,13 +202,14 @@ class VersionServiceAsyncStub(VersionServiceStub):
     upload that ended are kept for 24 h, so that the next try does not send them again.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+      NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
+        version's own model this is said last, when all else is right.
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
       NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
-      INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
     CommitVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.CommitVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
@@ -273,24 +282,31 @@ class VersionServiceAsyncStub(VersionServiceStub):
     """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
     event `version.metrics-logged` a call, with the count and a digest).
 
-    Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
-    before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+    Each writer numbers its points 1, 2, 3 … in the order in which its requests hold them, and sends each request
+    again until it is answered, before it sends the next: points that came before are left out, so nothing counts
+    twice. What was answered survives whatever happens to the server. A log to an upload renews its lease.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
       FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
-      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
-      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+      INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came; a curve is not one.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics or points than a version may have, or more points than a call.
     """
     GetMetrics: _aio.UnaryStreamMultiCallable[_versions_pb2.GetMetricsRequest, _records_pb2.MetricCurve]  # type: ignore[assignment]
-    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+    """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts. Of a metric
+    that the version does not have nothing is sent.
 
-    Errors: as GetVersion.
+    Errors:
+      as GetVersion
+      INVALID_ARGUMENT / INVALID_REQUEST: `most_points` is 1, 2 or 3.
     """
     CompareVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.CompareVersionsRequest, _versions_pb2.Comparison]  # type: ignore[assignment]
     """Says how versions differ, and when a metric got worse, what changed that may be why.
 
-    Errors: as GetVersion, for each of `refs`.
+    Errors:
+      as GetVersion, for each of `refs`
+      INVALID_ARGUMENT / INVALID_REQUEST: a metric is named both as better lower and as better higher.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
     """
     GetLineage: _aio.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]  # type: ignore[assignment]
     """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
@@ -341,13 +357,14 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         upload that ended are kept for 24 h, so that the next try does not send them again.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's.
+          NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
+            version's own model this is said last, when all else is right.
           NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
           NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
           INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
           INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
             but for those about `metrics` and `files`, which only the commit can know.
-          INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
           INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
 
@@ -468,14 +485,15 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds points to the curves of an upload's metrics while training runs, or of a committed version's afterwards (one
         event `version.metrics-logged` a call, with the count and a digest).
 
-        Each writer numbers its points 1, 2, 3 …, and sends each request again until it is answered: points that came
-        before are left out, so nothing counts twice. What was answered survives whatever happens to the server.
+        Each writer numbers its points 1, 2, 3 … in the order in which its requests hold them, and sends each request
+        again until it is answered, before it sends the next: points that came before are left out, so nothing counts
+        twice. What was answered survives whatever happens to the server. A log to an upload renews its lease.
 
         Errors:
           NOT_FOUND / UPLOAD_NOT_FOUND, or as GetVersion
           FAILED_PRECONDITION / UPLOAD_ENDED: log to the version, where it was committed.
-          INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came.
-          INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics, or more points, than a version may have.
+          INVALID_ARGUMENT / INVALID_REQUEST: `first_sequence` leaves a gap after what came; a curve is not one.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: more metrics or points than a version may have, or more points than a call.
         """
 
     @_abc_1.abstractmethod
@@ -484,9 +502,12 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _versions_pb2.GetMetricsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_records_pb2.MetricCurve], _abc.AsyncIterator[_records_pb2.MetricCurve]]:
-        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts.
+        """Streams the curves of a version's metrics, one metric after the other in order of name, each in parts. Of a metric
+        that the version does not have nothing is sent.
 
-        Errors: as GetVersion.
+        Errors:
+          as GetVersion
+          INVALID_ARGUMENT / INVALID_REQUEST: `most_points` is 1, 2 or 3.
         """
 
     @_abc_1.abstractmethod
@@ -497,7 +518,10 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_versions_pb2.Comparison, _abc.Awaitable[_versions_pb2.Comparison]]:
         """Says how versions differ, and when a metric got worse, what changed that may be why.
 
-        Errors: as GetVersion, for each of `refs`.
+        Errors:
+          as GetVersion, for each of `refs`
+          INVALID_ARGUMENT / INVALID_REQUEST: a metric is named both as better lower and as better higher.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
         """
 
     @_abc_1.abstractmethod

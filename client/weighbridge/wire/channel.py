@@ -33,6 +33,8 @@ def open_channel(address: str) -> grpc.Channel:
             # Channels to one address would share one connection, which is slower than a few.
             ("grpc.use_local_subchannel_pool", 1),
             *READ_OPTIONS,
+            # gRPC waits up to two minutes before it looks again whether a server is back; our tries end sooner.
+            ("grpc.max_reconnect_backoff_ms", 3_000),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 20_000),
         ],

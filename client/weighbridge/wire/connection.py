@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 import grpc
 
 from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
-from weighbridge.v1 import journal_pb2_grpc, models_pb2_grpc, transfer_pb2_grpc, versions_pb2_grpc
+from weighbridge.v1 import (
+    deployments_pb2_grpc,
+    journal_pb2_grpc,
+    lifecycle_pb2_grpc,
+    models_pb2_grpc,
+    transfer_pb2_grpc,
+    versions_pb2_grpc,
+)
 from weighbridge.wire.channel import UNARY_DEADLINE_S, Lane, call_metadata, open_channel, translated
 from weighbridge.wire.retry import Patience
 
@@ -47,6 +54,7 @@ class Connection:
             stall_timeout_s: how long a stream may owe something and move nothing before it is ended.
         """
         self.address = address
+        self._token = token
         self._channel = open_channel(address)
         self._lanes = [Lane(self._channel)]
         self._lane_channels: list[grpc.Channel] = []
@@ -59,7 +67,15 @@ class Connection:
         self.models = models_pb2_grpc.ModelServiceStub(self._channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(self._channel)
         self.transfer = transfer_pb2_grpc.TransferServiceStub(self._channel)
+        self.lifecycle = lifecycle_pb2_grpc.LifecycleServiceStub(self._channel)
+        self.deployments = deployments_pb2_grpc.DeploymentServiceStub(self._channel)
         self.journal = journal_pb2_grpc.JournalServiceStub(self._channel)
+
+    def another(self) -> Connection:
+        """One to the same server, with the same identity and limits, that is closed by itself."""
+        return Connection(
+            self.address, self._token, retry_limit_s=self._retry_limit_s, stall_timeout_s=self._stall_timeout_s
+        )
 
     def close(self) -> None:
         """Ends every call and closes the channels."""
@@ -75,12 +91,13 @@ class Connection:
                 self._lanes.append(Lane(self._lane_channels[-1]))
             return self._lanes[number]
 
-    def patience(self, given_up: threading.Event | None = None) -> Patience:
-        """For work that is tried again as a whole; ``given_up`` ends it early.
+    def patience(self, given_up: threading.Event | None = None, *, limit_s: float | None = None) -> Patience:
+        """For work that is tried again as a whole; ``given_up`` ends it early. ``limit_s``: in place of the usual.
 
         A server that was never reached is most likely not there: a person learns that at once.
         """
-        limit_s = self._retry_limit_s if self._reached else 0.0
+        usual_s = self._retry_limit_s if limit_s is None else limit_s
+        limit_s = usual_s if self._reached else 0.0
         return Patience(limit_s, *([given_up] if given_up else []), self._closed)
 
     def call(

@@ -1,4 +1,7 @@
-"""What has to be done now and then: uploads end by themselves, and what ended long ago is forgotten."""
+"""What has to be done now and then.
+
+Uploads end by themselves, what ended long ago is forgotten, and what was deleted long ago is purged.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import logging
 import threading
 
 from weighbridge_server.domain.ports import Catalog
+from weighbridge_server.domain.purge import purge_deleted
 
 INTERVAL_S = 60.0
 KEEP_ENDED_S = 24 * 3600
@@ -18,10 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 class Housekeeping:
-    """Runs in a thread of its own. Any number of servers may do the same: each step is one statement."""
+    """Runs in a thread of its own. Any number of servers may do the same at once."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, *, purge_after_days: float = 0.0) -> None:
+        """``purge_after_days``: how long deleted versions can be restored; 0: always."""
         self._catalog = catalog
+        self._purge_after_s = purge_after_days * 24 * 3600
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
 
@@ -35,13 +41,18 @@ class Housekeeping:
         self._thread.join()
 
     def run_once(self) -> None:
-        """Ends the uploads whose time ran out, and forgets what ended long ago."""
+        """Ends the uploads whose time ran out, forgets what ended long ago, and purges what was deleted long ago."""
         with self._catalog.transaction() as tx:
             expired = tx.uploads.expire()
             forgotten = tx.uploads.forget(KEEP_ENDED_S)
             tx.requests.forget(KEEP_REQUESTS_S)
         if expired or forgotten:
             _log.info("%d uploads ran out of time, %d that ended a day ago are forgotten", expired, forgotten)
+        while self._purge_after_s and not self._closing.is_set():
+            purged = purge_deleted(self._catalog, self._purge_after_s)
+            if not purged:
+                break
+            _log.info("%d versions that were deleted long ago are purged", purged)
 
     def _run(self) -> None:
         while not self._closing.wait(INTERVAL_S):

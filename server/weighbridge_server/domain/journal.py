@@ -11,6 +11,7 @@ from weighbridge.core.errors import InvalidRequest, Violation
 from weighbridge.core.event_chain import EventChain, broken
 from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Event
+from weighbridge_server.domain.names import check_new_name
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
 from weighbridge_server.domain.ports import Catalog, EventFilter
 
@@ -56,11 +57,13 @@ class Journal:
         size = page_size or DEFAULT_SIZE
         key = page_number(token)
         with self._catalog.transaction() as tx:
+            if wanted.model and tx.models.get(wanted.model) is None:
+                check_new_name(tx, wanted.model)
             if newest_first:
                 events = tx.events.page_back(wanted, key or None, size + 1)
             else:
                 events = tx.events.page(wanted, key, size + 1)
-        page = events[: min(size, _fitting(events))]
+        page = events[: min(size, fitting(events))]
         return page, page_token(str(page[-1].revision)) if len(events) > len(page) else ""
 
     def verify(self) -> Iterator[Proven]:
@@ -95,7 +98,7 @@ class Journal:
             raise broken(later[0].revision, "it is beyond the journal's head, so it was not appended")
 
 
-def _fitting(events: list[Event]) -> int:
+def fitting(events: list[Event]) -> int:
     """How many fit into one page, at least one."""
     lengths = accumulate(len(event.before) + len(event.after) + len(event.resource) for event in events)
     return max(1, sum(length <= _PAGE_CHARACTERS for length in lengths))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from blake3 import blake3
@@ -14,9 +13,11 @@ from weighbridge.core.model_check import check_model_deletion, check_model_updat
 from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Deletion, Model
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.names import check_new_name
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.requests import once
+from weighbridge_server.domain.times import utc_text
 
 _PAGE_BYTES = 1024 * 1024
 """A page of models with long texts ends early: one message carries it."""
@@ -121,9 +122,10 @@ def existing_model(tx: Transaction, name: str, *, whole: bool = False, lock: boo
 
 
 def any_model(tx: Transaction, name: str, *, whole: bool = True, lock: bool = False) -> Model:
-    """The model, deleted or not. Raises: ModelNotFound."""
+    """The model, deleted or not. Raises: ModelNotFound; InvalidName, where there cannot be one."""
     model = tx.models.get(name, whole=whole, lock=lock)
     if model is None:
+        check_new_name(tx, name)
         raise ModelNotFound(
             f"there is no model {name}; 'weighbridge models' lists them, and a push creates one",
             details={"model": name},
@@ -132,6 +134,7 @@ def any_model(tx: Transaction, name: str, *, whole: bool = True, lock: bool = Fa
 
 
 def _add(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
+    check_new_name(tx, name)
     if not tx.models.add(name, **texts):
         taken = any_model(tx, name, whole=False)
         if taken.deletion is not None:
@@ -182,7 +185,7 @@ def _holders(tx: Transaction, name: str) -> list[Violation]:
         Violation(
             f"uploads.{upload.upload_id}",
             f"is open, begun by {upload.actor}; unless it goes on, it ends at "
-            f"{_time(min(upload.lease_expires_time, upload.hard_expires_time))}",
+            f"{utc_text(min(upload.lease_expires_time, upload.hard_expires_time))}",
         )
         for upload in tx.uploads.open_of(name, _MOST_HOLDERS)
     ]
@@ -208,7 +211,7 @@ def _state(model: Model) -> str:
 def _how_deleted(name: str, deletion: Deletion) -> str:
     # The reason last: it is long at times, and a status has room for so much.
     return (
-        f"model {name} was deleted at {_time(deletion.time)} by {deletion.actor}; "
+        f"model {name} was deleted at {utc_text(deletion.time)} by {deletion.actor}; "
         f"'weighbridge model restore {name}' brings it back. The reason given: {deletion.reason}"
     )
 
@@ -216,14 +219,10 @@ def _how_deleted(name: str, deletion: Deletion) -> str:
 def _deletion_details(name: str, deletion: Deletion) -> dict[str, str]:
     return {
         "model": name,
-        "deleted_time": _time(deletion.time),
+        "deleted_time": utc_text(deletion.time),
         "deleted_by": deletion.actor,
         "deletion_reason": deletion.reason,
     }
-
-
-def _time(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _fitting(models: Sequence[Model]) -> int:

@@ -24,7 +24,7 @@ def page_key(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as fault:
-        raise _not_ours() from fault
+        raise not_ours() from fault
 
 
 def page_number(token: str) -> int:
@@ -37,11 +37,12 @@ def page_number(token: str) -> int:
     if not key:
         return 0
     if not (key.isascii() and key.isdecimal()) or len(key) > 18:
-        raise _not_ours()
+        raise not_ours()
     return int(key)
 
 
-def _not_ours() -> InvalidRequest:
+def not_ours() -> InvalidRequest:
+    """The error for a token that no list returned."""
     return InvalidRequest(
         "the page token is not one that this call returned",
         violations=[Violation("page_token", "pass next_page_token of the page before, or nothing")],

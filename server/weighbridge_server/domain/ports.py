@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,23 @@ from weighbridge.core.chunks import ChunkRef, EncodedChunk
 from weighbridge.core.digest import Digest
 from weighbridge.core.manifest import FileManifest, FileSummary
 from weighbridge.core.store import ChunkStore
-from weighbridge.core.values import Event, MetricPoint, MetricSummary, Model, Stage, Version
+from weighbridge.core.values import (
+    Dataset,
+    Event,
+    MetricSummary,
+    Model,
+    Parent,
+    Relation,
+    SchemaRevision,
+    Stage,
+    Version,
+)
+from weighbridge_server.domain.alias_ports import AliasRows
+from weighbridge_server.domain.comparison.ports import ComparisonRows
+from weighbridge_server.domain.deployment_ports import DeploymentRows
+from weighbridge_server.domain.metric_ports import MetricRows
+from weighbridge_server.domain.schema_ports import SchemaRows
+from weighbridge_server.domain.search_ports import SearchRows
 
 
 class ChunkStores(Protocol):
@@ -58,8 +74,20 @@ class NewVersion:
     files_total: int
     bytes_total: int
     chunks_total: int
-    metrics: Sequence[MetricPoint]
+    metric_points: int
+    """Of the log of its upload, which becomes the version's."""
     commit_digest: Digest
+    schema: SchemaRevision | None
+    """What it passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Descent:
+    """One step of descent, between the keys of two versions."""
+
+    child: int
+    parent: int
+    relation: Relation
 
 
 @dataclass(frozen=True)
@@ -114,6 +142,14 @@ class ModelRows(Protocol):
         """
         ...
 
+    def lock(self, name: str, shared: Collection[str]) -> None:
+        """Locks this one as ``get`` does, and others so that nobody can lock them as ``get`` does.
+
+        All in order of name, so that two calls wait for each other in one order; those that are not there are passed
+        over.
+        """
+        ...
+
     def page(self, after: str, size: int, *, deleted: bool = False) -> list[Model]:
         """In order of name, from the first after ``after``; ``deleted``: those that are deleted too."""
         ...
@@ -140,15 +176,20 @@ class VersionRows(Protocol):
         """``whole``: with its record and metrics."""
         ...
 
-    def newest(self, model: str, manifest: Digest | None = None) -> int | None:
-        """The highest number, of those with that manifest where one is given."""
+    def held_by(self, model: str, alias: str, *, whole: bool) -> Version | None:
+        """The one that an alias points at, read in one statement: the alias and the version are of one moment."""
         ...
 
-    def page(self, model: str, manifest: Digest | None, before: int | None, size: int) -> list[tuple[int, Version]]:
-        """Newest first, from the first older than the key ``before``, each with its key.
+    def newest(self, model: str, manifest: Digest | None = None) -> int | None:
+        """The highest number that is not deleted, of those with that manifest where one is given."""
+        ...
 
-        ``model`` may be empty: of all models that are not deleted.
-        """
+    def newer(self, model: str, number: int, manifest: Digest | None = None) -> list[str]:
+        """Those with a higher number, deleted ones too, as ``name:number``; those with that manifest where one is given."""
+        ...
+
+    def at(self, keys: Sequence[int]) -> dict[int, Version]:
+        """Those with these keys, deleted ones too; one whose model was deleted has the model's deletion."""
         ...
 
     def files(self, model: str, number: int) -> list[FileSummary]:
@@ -165,11 +206,80 @@ class VersionRows(Protocol):
         """Those that the version does not hold."""
         ...
 
+    def damaged(self, model: str, number: int, most: int) -> list[str]:
+        """Paths of files that have chunks whose stored bytes were found damaged; at most ``most``."""
+        ...
+
     def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
         """The first path and position in its list at which a version holds a chunk."""
         ...
 
     def metric_summaries(self, model: str, number: int) -> list[MetricSummary]: ...
+
+
+class VersionChangeRows(Protocol):
+    """What changes of a committed version. The caller locked its model."""
+
+    def record(self, model: str, number: int, record: str) -> None:
+        """Replaces the record, which is canonical JSON: its tags and description differ, and nothing else."""
+        ...
+
+    def stage(self, model: str, number: int, stage: Stage) -> None:
+        """Moves it to a stage. Who held a stage that one version holds left it before."""
+        ...
+
+    def delete(self, model: str, number: int, reason: str) -> None:
+        """Marks it as deleted by the transaction's actor."""
+        ...
+
+    def restore(self, model: str, number: int) -> None: ...
+
+    def due(self, deleted_before_s: float, most: int) -> list[tuple[str, int]]:
+        """Model and number of those that were deleted longer ago and are not purged, at most ``most``."""
+        ...
+
+    def is_due(self, model: str, number: int, deleted_before_s: float) -> bool:
+        """Whether ``due`` lists it."""
+        ...
+
+    def purge(self, model: str, number: int, record: str) -> None:
+        """Lets go of its files, curves and facts for good, and leaves this record; number and descent stay."""
+        ...
+
+
+class LineageRows(Protocol):
+    """Which version was made from which. Versions go by keys: as in ``VersionRows.page``, a higher one is newer."""
+
+    def add(self, model: str, number: int, parents: Sequence[Parent]) -> None:
+        """Adds what a version was made from: its parents, pinned, each of which is there."""
+        ...
+
+    def key(self, model: str, number: int) -> int:
+        """Of a version that is there."""
+        ...
+
+    def made_from_dataset(self, digest: str, most: int) -> list[int]:
+        """Those that record a dataset with this digest, the oldest first; at most ``most``."""
+        ...
+
+    def reach(self, keys: Sequence[int], *, down: bool, most: int) -> list[int]:
+        """These and all that they descend from, or with ``down`` that descends from them: the nearest ``most``."""
+        ...
+
+    def among(self, keys: Sequence[int]) -> list[Descent]:
+        """Every step between two of these."""
+        ...
+
+    def children(self, model: str, number: int, most: int) -> list[str]:
+        """The undeleted versions that were made from it, as ``name:number``, the oldest first; at most ``most``.
+
+        Those of deleted models are left out.
+        """
+        ...
+
+    def datasets(self, keys: Sequence[int]) -> dict[int, list[Dataset]]:
+        """What each of these was made from."""
+        ...
 
 
 class UploadRows(Protocol):
@@ -187,6 +297,10 @@ class UploadRows(Protocol):
 
     def open_of(self, model: str, most: int) -> list[UploadRow]:
         """The open uploads of a model, the newest first; at most ``most``."""
+        ...
+
+    def open_children(self, ref: str, most: int) -> list[UploadRow]:
+        """The open uploads that name ``name:number`` as a parent, the newest first; at most ``most``."""
         ...
 
     def expire(self) -> int:
@@ -221,8 +335,16 @@ class EventRows(Protocol):
         """Newest first, from the first older than ``before``."""
         ...
 
-    def newest_revision(self, resource: str) -> int:
-        """Of the events of exactly this resource; 0 when there is none."""
+    def of(self, resource: str, before: int | None, size: int, *, until: datetime | None = None) -> list[Event]:
+        """Of exactly this resource, newest first, from the first older than ``before``; ``until``: not after it."""
+        ...
+
+    def next_of(self, resource: str, after: int) -> Event:
+        """The first of exactly this resource after a revision; there is one."""
+        ...
+
+    def newest_revision(self, resources: Sequence[str], actions: Sequence[str]) -> int:
+        """Of these actions on exactly these resources; 0 when there was none."""
         ...
 
     def head(self) -> tuple[int, Digest]:
@@ -252,7 +374,23 @@ class Transaction(Protocol):
     @property
     def versions(self) -> VersionRows: ...
     @property
+    def version_changes(self) -> VersionChangeRows: ...
+    @property
+    def aliases(self) -> AliasRows: ...
+    @property
+    def schemas(self) -> SchemaRows: ...
+    @property
+    def search(self) -> SearchRows: ...
+    @property
+    def lineage(self) -> LineageRows: ...
+    @property
+    def metrics(self) -> MetricRows: ...
+    @property
+    def comparisons(self) -> ComparisonRows: ...
+    @property
     def uploads(self) -> UploadRows: ...
+    @property
+    def deployments(self) -> DeploymentRows: ...
     @property
     def events(self) -> EventRows: ...
     @property
@@ -276,11 +414,16 @@ class Catalog(Protocol):
         """
         ...
 
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """As ``transaction``, for reading only: all statements see what was committed when the first began."""
+        ...
+
 
 __all__ = [
     "Catalog",
     "Change",
     "ChunkStores",
+    "Descent",
     "EventFilter",
     "NewVersion",
     "RecordedRequest",

@@ -7,17 +7,24 @@ point is an open upload whose lease runs out, and chunks that are held for it un
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from weighbridge.core.chunks import EncodedChunk
+from weighbridge.core.curves import curves_of
 from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import (
+    AliasNotFound,
     ChunksMissing,
     InvalidPath,
     InvalidRequest,
+    ModelDeleted,
+    ModelNotFound,
     UploadEnded,
     UploadNotFound,
+    VersionDeleted,
+    VersionNotFound,
     Violation,
+    WeighbridgeError,
 )
 from weighbridge.core.limits import CHUNKS_PER_VERSION, FILES_PER_VERSION, PATH_BYTES, check_limit
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
@@ -25,12 +32,15 @@ from weighbridge.core.paths import check_paths
 from weighbridge.core.record_check import check_metrics, check_record
 from weighbridge.core.refs import check_model_name, parse_ref, version_ref
 from weighbridge.core.store import Ack
-from weighbridge.core.values import MetricPoint, Record, Stage, Upload, Version
+from weighbridge.core.values import MetricPoint, Parent, Record, Stage, Upload, Version
 from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.metric_log import add_curves
 from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.names import check_new_name
 from weighbridge_server.domain.ports import Catalog, Change, ChunkStores, NewVersion, Transaction, UploadRow
 from weighbridge_server.domain.record_text import record_text
 from weighbridge_server.domain.requests import once
+from weighbridge_server.domain.schemas import Schemas, check_committed, revision_of
 from weighbridge_server.domain.versions import find_version
 
 LEASE_S = 3600
@@ -45,16 +55,17 @@ _MOST_NAMED = 20
 class Uploads:
     """Uploads of every model."""
 
-    def __init__(self, catalog: Catalog, chunks: ChunkStores) -> None:
+    def __init__(self, catalog: Catalog, chunks: ChunkStores, schemas: Schemas) -> None:
         self._catalog = catalog
         self._chunks = chunks
+        self._schemas = schemas
 
     def begin(self, actor: str, request_id: str, model: str, record: Record) -> Upload:
         """Opens an upload and checks the record.
 
         Raises:
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, ModelDeleted,
-            RequestIdReused, VersionNotFound, AliasNotFound.
+            RequestIdReused, SchemaViolated, VersionNotFound, AliasNotFound.
         """
         check_model_name(model)
         check_record(record)
@@ -62,15 +73,25 @@ class Uploads:
             # The payload is what the caller sent: what its references stand for may move between two tries.
             payload = {"call": "BeginVersion", "model": model, "record": record_text(record)}
             # The record first and the model last: a client creates a missing model only when all else is right.
-            upload_id = once(tx, request_id, payload, lambda: _add(tx, model, record))
-            return _upload(_open_upload(tx, upload_id))
+            upload_id = once(tx, request_id, payload, lambda: self._add(tx, model, record))
+            return _upload(open_upload(tx, upload_id))
+
+    def _add(self, tx: Transaction, model: str, record: Record) -> str:
+        _lock_models(tx, model, record)
+        if tx.models.get(model) is None:
+            check_new_name(tx, model)
+        pinned = _pin_parents(tx, record)
+        text = record_text(pinned)
+        self._schemas.check_begun(tx, model, pinned)
+        existing_model(tx, model)
+        return tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S)
 
     def renew(self, actor: str, upload_id: str) -> Upload:
         """Raises: UploadNotFound, UploadEnded."""
         with self._catalog.transaction(actor) as tx:
-            _open_upload(tx, upload_id)
+            open_upload(tx, upload_id)
             tx.uploads.renew(upload_id, LEASE_S)
-            return _upload(_open_upload(tx, upload_id))
+            return _upload(open_upload(tx, upload_id))
 
     def abort(self, actor: str, upload_id: str) -> None:
         """Ends an upload without a version. Raises: UploadNotFound."""
@@ -102,7 +123,7 @@ class Uploads:
         for batch in _batches(files):
             check_paths([file.path for file in batch])
             with self._catalog.transaction(actor) as tx:
-                _open_upload(tx, upload_id, lock=True)
+                open_upload(tx, upload_id, lock=True)
                 missing = tx.uploads.put_files(upload_id, batch)
                 if missing:
                     raise _missing(missing)
@@ -117,12 +138,13 @@ class Uploads:
 
         Raises:
             UploadNotFound, UploadEnded, ModelDeleted, ChunksMissing, ManifestMismatch, InvalidPath,
-            InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
+            InvalidRequest, LimitExceeded, SchemaViolated, VersionNotFound, AliasNotFound.
         """
         check_record(record)
         check_metrics(metrics)
         with self._catalog.transaction(actor) as tx:
             upload = _own_upload(tx, upload_id)
+            _lock_models(tx, upload.model, record)
             model = existing_model(tx, upload.model, lock=True)
             upload = _own_upload(tx, upload_id, lock=True)
             digest = json_digest(
@@ -135,7 +157,8 @@ class Uploads:
             if upload.state == "committed" and upload.commit_digest == digest:
                 return find_version(tx, parse_ref(upload.committed_ref), whole=True)
             _require_open(upload)
-            text = record_text(_pin_parents(tx, record, deleted=True))
+            pinned = _pin_parents(tx, record, deleted=True)
+            text = record_text(pinned)
             files = tx.uploads.files(upload_id)
             if not files:
                 raise InvalidRequest(
@@ -147,6 +170,8 @@ class Uploads:
             gone = tx.uploads.gone(upload_id, _MOST_NAMED)
             if gone:
                 raise _missing(gone)
+            log = tx.metrics.of_upload(upload_id)
+            schema = self._schemas.govern(tx, model.name)
             number = model.latest_version + 1
             ref = version_ref(model.name, number)
             new = NewVersion(
@@ -159,12 +184,16 @@ class Uploads:
                 files_total=len(files),
                 bytes_total=sum(file.size_bytes for file in files),
                 chunks_total=sum(file.chunks_total for file in files),
-                metrics=metrics,
+                metric_points=add_curves(tx, log, curves_of(metrics, log.now)),
                 commit_digest=digest,
+                schema=None if schema is None else revision_of(schema),
             )
             tx.versions.add(new)
+            tx.lineage.add(model.name, number, pinned.parents)
+            version = find_version(tx, parse_ref(ref), whole=True)
+            check_committed(tx, version, schema)
             tx.record(Change("version.committed", ref, "", _committed(new)))
-            return find_version(tx, parse_ref(ref), whole=True)
+            return version
 
 
 def _committed(version: NewVersion) -> str:
@@ -177,7 +206,8 @@ def _committed(version: NewVersion) -> str:
             "stage": str(version.stage),
             "files_total": version.files_total,
             "bytes_total": version.bytes_total,
-            "metric_points": len(version.metrics),
+            "metric_points": version.metric_points,
+            **({} if version.schema is None else {"schema": asdict(version.schema)}),
         }
     )
 
@@ -203,22 +233,41 @@ def _batches(files: Iterable[FileManifest]) -> Iterator[list[FileManifest]]:
         yield batch
 
 
-def _add(tx: Transaction, model: str, record: Record) -> str:
-    text = record_text(_pin_parents(tx, record))
-    # Locked: a deletion that comes at the same time either sees the upload, or is seen.
-    existing_model(tx, model, lock=True)
-    return tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S)
-
-
 def _pin_parents(tx: Transaction, record: Record, *, deleted: bool = False) -> Record:
     """The record with each parent as ``name:number``, whatever reference named it.
 
-    ``deleted``: a parent's model may be deleted. It may have been there when the work began, which may be days ago.
+    ``deleted``: a parent may be deleted, or its model. It may have been there when the work began, which may be days
+    ago.
+
+    Raises:
+        ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted, AliasNotFound: as the first parent that is wrong;
+        where several are, one violation each.
     """
-    parents = [
-        replace(parent, ref=find_version(tx, parse_ref(parent.ref), deleted=deleted).ref) for parent in record.parents
-    ]
-    return replace(record, parents=parents)
+    parents: list[Parent] = []
+    faults: list[tuple[int, WeighbridgeError]] = []
+    for place, parent in enumerate(record.parents):
+        try:
+            parents.append(replace(parent, ref=find_version(tx, parse_ref(parent.ref), deleted=deleted).ref))
+        except VersionNotFound as fault:
+            why = f"{fault.message}. A version can only descend from versions that are committed before it"
+            faults.append((place, VersionNotFound(why, details=fault.details)))
+        except (ModelNotFound, ModelDeleted, VersionDeleted, AliasNotFound) as fault:
+            faults.append((place, fault))
+    if not faults:
+        return replace(record, parents=parents)
+    first = faults[0][1]
+    listed = [Violation(f"parents[{place}].ref", fault.message) for place, fault in faults] if len(faults) > 1 else []
+    raise type(first)(first.message, violations=listed, details=first.details)
+
+
+def _lock_models(tx: Transaction, model: str, record: Record) -> None:
+    """Locks the model of an upload against every other change, and those of its parents against their own.
+
+    A deletion of a parent, or of the model, locks its model too, and so comes before this or after it: it sees the
+    upload or the version that descends from what it deletes, or it is seen here. Without that it could look for
+    children before a commit and for open uploads after it, and find neither.
+    """
+    tx.models.lock(model, {parse_ref(parent.ref).model for parent in record.parents})
 
 
 def _own_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
@@ -228,7 +277,8 @@ def _own_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> Uploa
     return upload
 
 
-def _open_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
+def open_upload(tx: Transaction, upload_id: str, *, lock: bool = False) -> UploadRow:
+    """An upload that the transaction's actor began and that is open. Raises: UploadNotFound, UploadEnded."""
     upload = _own_upload(tx, upload_id, lock=lock)
     _require_open(upload)
     return upload

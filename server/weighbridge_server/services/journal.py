@@ -10,13 +10,15 @@ from weighbridge.v1 import journal_pb2, journal_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.journal import Journal
 from weighbridge_server.domain.ports import EventFilter
+from weighbridge_server.domain.watching import Watching
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     """See ``journal.proto``."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, watching: Watching) -> None:
         self._journal = journal
+        self._watching = watching
 
     def ListEvents(
         self, request: journal_pb2.ListEventsRequest, context: grpc.ServicerContext
@@ -43,3 +45,16 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
             yield journal_pb2.VerifyJournalResponse(
                 revision=proven.revision, hash=proven.hash.hex(), newest_revision=proven.newest, done=proven.done
             )
+
+    def Watch(
+        self, request: journal_pb2.WatchRequest, context: grpc.ServicerContext
+    ) -> Iterator[journal_pb2.WatchResponse]:
+        after = request.after_revision if request.HasField("after_revision") else None
+        watch = self._watching.open(request.model, request.alias, after)
+        if not context.add_callback(watch.close):  # its client is gone already
+            watch.close()
+        for each in watch:
+            if isinstance(each, int):
+                yield journal_pb2.WatchResponse(bookmark=journal_pb2.Bookmark(revision=each))
+            else:
+                yield convert.change_message(each)

@@ -14,15 +14,17 @@ from weighbridge_server.services.handlers import Handler, behaviour_of, with_beh
 from weighbridge_server.services.stall import Movement, StallWatch
 
 _TRANSFERS = "/weighbridge.v1.TransferService/"
+_WATCH = "/weighbridge.v1.JournalService/Watch"
 _HEALTH = "/grpc.health."
 
 
 class StreamInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
     """Wraps every streaming method but those of health: each holds a thread as long as it runs."""
 
-    def __init__(self, transfers: Admission, others: Admission, stalls: StallWatch) -> None:
-        """``transfers``: the places of ``TransferService``. ``others``: those of all other streams."""
+    def __init__(self, transfers: Admission, watches: Admission, others: Admission, stalls: StallWatch) -> None:
+        """``transfers``: the places of ``TransferService``. ``watches``: of watches. ``others``: of other streams."""
         self._transfers = transfers
+        self._watches = watches
         self._others = others
         self._stalls = stalls
 
@@ -37,7 +39,7 @@ class StreamInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ig
         method = handler_call_details.method
         if not streaming or method.startswith(_HEALTH):
             return handler  # type: ignore[no-any-return]
-        admission = self._transfers if method.startswith(_TRANSFERS) else self._others
+        admission = self._places(method)
         inner = behaviour_of(handler)
 
         def one(request: Any, context: grpc.ServicerContext) -> Any:
@@ -50,6 +52,11 @@ class StreamInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ig
                 yield from movement.observed(inner(incoming, context))
 
         return with_behaviour(handler, many if handler.response_streaming else one)
+
+    def _places(self, method: str) -> Admission:
+        if method.startswith(_TRANSFERS):
+            return self._transfers
+        return self._watches if method == _WATCH else self._others
 
     @contextmanager
     def _running(self, admission: Admission, context: grpc.ServicerContext) -> Iterator[Movement]:

@@ -8,11 +8,20 @@ from contextlib import contextmanager
 from weighbridge.core.event_hash import event_hash
 from weighbridge_server.domain.ports import Change
 from weighbridge_server.storage import tables
+from weighbridge_server.storage.alias_rows import AliasRows
+from weighbridge_server.storage.comparison_rows import ComparisonRows
 from weighbridge_server.storage.database import PooledDatabase, migrate
+from weighbridge_server.storage.deployment_rows import DeploymentRows
 from weighbridge_server.storage.event_rows import EventRows
+from weighbridge_server.storage.journal_listener import CHANNEL
+from weighbridge_server.storage.lineage_rows import LineageRows
+from weighbridge_server.storage.metric_rows import MetricRows
 from weighbridge_server.storage.model_rows import ModelRows
 from weighbridge_server.storage.request_rows import RequestRows
+from weighbridge_server.storage.schema_rows import SchemaRows
+from weighbridge_server.storage.search.rows import SearchRows
 from weighbridge_server.storage.upload_rows import UploadRows
+from weighbridge_server.storage.version_change_rows import VersionChangeRows
 from weighbridge_server.storage.version_rows import VersionRows
 
 
@@ -46,6 +55,12 @@ class Catalog:
             yield transaction
             transaction.append_changes()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """See the port."""
+        with self.database.session(), self.database.atomic("REPEATABLE READ READ ONLY"):
+            yield Transaction(self.database, "")
+
 
 class Transaction:
     """One database transaction. Used by one thread."""
@@ -54,9 +69,17 @@ class Transaction:
         self.actor = actor
         self.models = ModelRows(database, actor)
         self.versions = VersionRows(database, actor)
+        self.version_changes = VersionChangeRows(database, actor)
+        self.aliases = AliasRows(database)
+        self.lineage = LineageRows(database)
+        self.metrics = MetricRows(database)
+        self.comparisons = ComparisonRows(database)
         self.uploads = UploadRows(database, actor)
+        self.deployments = DeploymentRows(database, actor)
         self.events = EventRows(database)
         self.requests = RequestRows(database, actor)
+        self.schemas = SchemaRows(database, actor)
+        self.search = SearchRows(database)
         self._database = database
         self._changes: list[Change] = []
 
@@ -73,8 +96,9 @@ class Transaction:
         """
         if not self._changes:
             return
-        ((revision, previous, now),) = self._database.rows(
-            "SELECT revision, hash, clock_timestamp() FROM journal_head WHERE id = 1 FOR UPDATE"
+        ((revision, previous, now, _),) = self._database.rows(
+            "SELECT revision, hash, clock_timestamp(), pg_notify(%s, '') FROM journal_head WHERE id = 1 FOR UPDATE",
+            (CHANNEL,),
         )
         rows = []
         for change in self._changes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import reduce
 from operator import or_
 
@@ -26,17 +27,34 @@ class EventRows:
     def page(self, wanted: EventFilter, after: int, size: int) -> list[values.Event]:
         """See the port."""
         query = Event.select().where(Event.revision > after, *_conditions(wanted))
-        return [_value(row) for row in query.order_by(Event.revision).limit(size)]
+        return [event_value(row) for row in query.order_by(Event.revision).limit(size)]
 
     def page_back(self, wanted: EventFilter, before: int | None, size: int) -> list[values.Event]:
         """See the port."""
         newest = _AFTER_ALL if before is None else before
         query = Event.select().where(Event.revision < newest, *_conditions(wanted))
-        return [_value(row) for row in query.order_by(Event.revision.desc()).limit(size)]
+        return [event_value(row) for row in query.order_by(Event.revision.desc()).limit(size)]
 
-    def newest_revision(self, resource: str) -> int:
+    def of(self, resource: str, before: int | None, size: int, *, until: datetime | None = None) -> list[values.Event]:
         """See the port."""
-        ((newest,),) = self._database.rows("SELECT max(revision) FROM event WHERE resource = %s", (resource,))
+        query = Event.select().where(Event.resource == resource)
+        if before is not None:
+            query = query.where(Event.revision < before)
+        if until is not None:
+            query = query.where(Event.time <= until)
+        return [event_value(row) for row in query.order_by(Event.revision.desc()).limit(size)]
+
+    def next_of(self, resource: str, after: int) -> values.Event:
+        """See the port."""
+        query = Event.select().where(Event.resource == resource, Event.revision > after)
+        return event_value(query.order_by(Event.revision).get())
+
+    def newest_revision(self, resources: Sequence[str], actions: Sequence[str]) -> int:
+        """See the port."""
+        ((newest,),) = self._database.rows(
+            "SELECT max(revision) FROM event WHERE resource = ANY(%s::text[]) AND action = ANY(%s::text[])",
+            (list(resources), list(actions)),
+        )
         return newest or 0
 
     def head(self) -> tuple[int, Digest]:
@@ -66,7 +84,8 @@ def _begins(field: peewee.Field, prefix: str) -> peewee.Expression:
     return (field >= prefix) & (field < prefix[:-1] + chr(ord(prefix[-1]) + 1))
 
 
-def _value(row: Event) -> values.Event:
+def event_value(row: Event) -> values.Event:
+    """A row as an event."""
     return values.Event(
         revision=row.revision,
         time=row.time,

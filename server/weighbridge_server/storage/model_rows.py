@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import peewee
 
@@ -42,6 +42,19 @@ class ModelRows:
         query = tables.Model.select(*(_WHOLE if whole else _LISTED)).where(tables.Model.name == name)
         row = (query.for_update() if lock else query).first()
         return _value(row, whole=whole) if row else None
+
+    def lock(self, name: str, shared: Collection[str]) -> None:
+        """See the port."""
+        others = [other for other in shared if other != name]
+        for names, strength in (
+            ([other for other in others if other < name], "SHARE"),
+            ([name], "UPDATE"),
+            ([other for other in others if other > name], "SHARE"),
+        ):
+            if names:
+                self._database.rows(
+                    f"SELECT id FROM model WHERE name = ANY(%s::text[]) ORDER BY name FOR {strength}", (names,)
+                )
 
     def page(self, after: str, size: int, *, deleted: bool = False) -> list[values.Model]:
         """See the port."""

@@ -96,6 +96,81 @@ class ContentChunk(_Table):
         primary_key = peewee.CompositeKey("content", "ordinal")
 
 
+class MetricLog(_Table):
+    """The owner of curves: an upload's, and from its commit on the version's."""
+
+    id = IdentityField()
+    names = BigIntegerField()
+    points = BigIntegerField()
+
+
+class MetricWriter(_Table):
+    """How far a writer of a log has come."""
+
+    log = ForeignKeyField(MetricLog, on_delete="CASCADE", index=False)
+    writer = TextField()
+    last_sequence = BigIntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("log", "writer")
+
+
+class MetricBlock(_Table):
+    """Points of a curve that follow each other, from its ``first_point``-th on; arrays of 64-bit numbers."""
+
+    log = ForeignKeyField(MetricLog, on_delete="CASCADE", index=False)
+    name = TextField()
+    first_point = BigIntegerField()
+    points = BigIntegerField()
+    steps = BlobField()
+    times = BlobField()
+    values = BlobField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("log", "name", "first_point")
+
+
+class MetricSummary(_Table):
+    """A curve in short; kept with every change of it."""
+
+    log = ForeignKeyField(MetricLog, on_delete="CASCADE", index=False)
+    name = TextField()
+    latest = DoubleField()
+    latest_step = BigIntegerField()
+    latest_time = TimestampField()
+    min = DoubleField()
+    max = DoubleField()
+    points = BigIntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("log", "name")
+        indexes = (
+            (("name", "latest"), False),
+            (("name", "min"), False),
+            (("name", "max"), False),
+            (("name", "log", "latest", "latest_step", "min", "max", "points"), False),
+        )
+
+
+class PackageList(_Table):
+    """The packages of an environment, stored once under their digest, whatever versions were made in it."""
+
+    id = IdentityField()
+    digest = BlobField(unique=True)
+
+
+class PackageListEntry(_Table):
+    """One installed package."""
+
+    list = ForeignKeyField(PackageList, on_delete="CASCADE", index=False)
+    name = TextField()
+    version = TextField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("list", "name")
+        indexes = ((("name", "version", "list"), False),)
+
+
 class Version(_Table):
     """A committed version."""
 
@@ -112,13 +187,128 @@ class Version(_Table):
     record = TextField()
     schema_prefix = TextField(null=True)
     schema_revision = BigIntegerField(null=True)
-    deleted_time = TimestampField(null=True)
+    deleted_time = TimestampField(null=True, index=True)
     deleted_by = TextField(null=True)
     deletion_reason = TextField(null=True)
     purged_time = TimestampField(null=True)
+    metric_log = ForeignKeyField(MetricLog, unique=True)
+    energy_kwh = DoubleField(null=True)
+    energy_gco2e = DoubleField(null=True)
+    package_list = ForeignKeyField(PackageList, null=True)
 
     class Meta:
-        indexes = ((("model", "number"), True),)
+        indexes = (
+            (("model", "number"), True),
+            (("stage", "id"), False),
+            (("creator", "id"), False),
+            (("created_time", "id"), False),
+            # An index that has these columns beside it: see the migration.
+            (
+                (
+                    "id",
+                    "model",
+                    "number",
+                    "metric_log",
+                    "package_list",
+                    "stage",
+                    "creator",
+                    "created_time",
+                    "files_total",
+                    "bytes_total",
+                    "chunks_total",
+                    "energy_kwh",
+                    "energy_gco2e",
+                    "deleted_time",
+                ),
+                False,
+            ),
+        )
+
+
+for _figure in (Version.energy_kwh, Version.energy_gco2e):
+    Version.add_index(
+        Version.index(_figure, Version.id, where=_figure.is_null(False), name=f"version_{_figure.column_name}")
+    )
+
+
+class VersionFact(_Table):
+    """One named value that a version records: a number, a text or a truth value."""
+
+    version = ForeignKeyField(Version, on_delete="CASCADE")
+    section = TextField()
+    name = TextField()
+    number = DoubleField(null=True)
+    text = TextField(null=True)
+    truth = BooleanField(null=True)
+    whole = TextField(null=True)
+
+    class Meta:
+        primary_key = peewee.CompositeKey("section", "name", "version")
+
+
+for _kind in (VersionFact.number, VersionFact.text):
+    VersionFact.add_index(
+        VersionFact.index(
+            VersionFact.section,
+            VersionFact.name,
+            _kind,
+            VersionFact.version,
+            where=_kind.is_null(False),
+            name=f"version_fact_{_kind.column_name}",
+        )
+    )
+
+
+class VersionDataset(_Table):
+    """Data that a version was made from."""
+
+    of_version = ForeignKeyField(Version, column_name="version_id", on_delete="CASCADE", index=False)
+    ordinal = IntegerField()
+    name = TextField()
+    version = TextField()
+    digest = TextField()
+    uri = TextField()
+    role = TextField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("of_version", "ordinal")
+        indexes = (
+            (("name", "version", "of_version"), False),
+            (("digest", "of_version"), False),
+        )
+
+
+Version.add_index(
+    Version.index(
+        Version.model,
+        Version.stage,
+        unique=True,
+        where=Version.stage.in_(("staging", "production")),
+        name="version_stage_holder",
+    )
+)
+
+
+class Alias(_Table):
+    """Where an alias, or the pointer of a stage, points. Where it pointed before is in the journal."""
+
+    model = ForeignKeyField(Model, index=False)
+    name = TextField()
+    version = ForeignKeyField(Version)
+
+    class Meta:
+        primary_key = peewee.CompositeKey("model", "name")
+
+
+class VersionParent(_Table):
+    """A version that another was made from. A parent is older: so says a check, and descent has no circles."""
+
+    version = ForeignKeyField(Version, on_delete="CASCADE", index=False, backref="+")
+    parent = ForeignKeyField(Version, backref="+")
+    relation = TextField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("version", "parent", "relation")
 
 
 class VersionFile(_Table):
@@ -132,19 +322,22 @@ class VersionFile(_Table):
         primary_key = peewee.CompositeKey("version", "path")
 
 
-class MetricPoint(_Table):
-    """One point of a version's metric curves, in the order they came."""
+class Deployment(_Table):
+    """A node that runs a version, or something that is not registered: then the model is empty."""
 
-    version = ForeignKeyField(Version, on_delete="CASCADE", index=False)
-    sequence = BigIntegerField()
-    name = TextField()
-    step = BigIntegerField()
-    time = TimestampField()
-    value = DoubleField()
+    model = TextField()
+    node = TextField(index=True)
+    version = ForeignKeyField(Version, null=True, backref="+")
+    manifest = BlobField()
+    follows = TextField(column_name="alias")  # peewee's models have an `alias` of their own
+    actor = TextField()
+    since_time = TimestampField()
+    reported_time = TimestampField()
+    ttl_s = IntegerField()
+    retired_time = TimestampField(null=True)
 
     class Meta:
-        primary_key = peewee.CompositeKey("version", "sequence")
-        indexes = ((("version", "name", "step", "time"), False),)
+        primary_key = peewee.CompositeKey("model", "node")
 
 
 class Upload(_Table):
@@ -161,6 +354,7 @@ class Upload(_Table):
     ended_time = TimestampField(null=True)
     version = ForeignKeyField(Version, null=True, index=False)
     commit_digest = BlobField(null=True)
+    metric_log = ForeignKeyField(MetricLog, null=True, unique=True)
 
 
 class UploadChunk(_Table):
@@ -195,6 +389,19 @@ class Request(_Table):
 
     class Meta:
         primary_key = peewee.CompositeKey("actor", "request_id")
+
+
+class SchemaRevision(_Table):
+    """A schema as it was set. Never updated, never deleted."""
+
+    prefix = TextField()
+    revision = BigIntegerField()
+    json_schema = TextField()
+    actor = TextField()
+    set_time = TimestampField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("prefix", "revision")
 
 
 class JournalHead(_Table):
@@ -233,13 +440,23 @@ ALL: tuple[type[peewee.Model], ...] = (
     Chunk,
     Content,
     ContentChunk,
+    MetricLog,
+    MetricWriter,
+    MetricBlock,
+    MetricSummary,
+    PackageList,
+    PackageListEntry,
     Version,
+    VersionFact,
+    VersionDataset,
+    Alias,
+    VersionParent,
     VersionFile,
-    MetricPoint,
     Upload,
     UploadChunk,
     UploadFile,
     Request,
+    SchemaRevision,
     JournalHead,
     Event,
 )

@@ -25,9 +25,10 @@ class UploadRows:
         upload_id = str(uuid7())
         self._database.rows(
             """
-            INSERT INTO upload (id, model_id, actor, record, lease_expires_time, hard_expires_time)
-            SELECT %s, id, %s, %s, now() + make_interval(secs => %s), now() + make_interval(secs => %s)
-            FROM model WHERE name = %s
+            WITH log AS (INSERT INTO metric_log DEFAULT VALUES RETURNING id)
+            INSERT INTO upload (id, model_id, actor, record, lease_expires_time, hard_expires_time, metric_log_id)
+            SELECT %s, m.id, %s, %s, now() + make_interval(secs => %s), now() + make_interval(secs => %s), log.id
+            FROM model m, log WHERE m.name = %s
             """,
             (upload_id, self._actor, record, lease_s, hard_s, model),
         )
@@ -84,6 +85,23 @@ class UploadRows:
             for upload_id, actor, lease, hard in rows
         ]
 
+    def open_children(self, ref: str, most: int) -> list[UploadRow]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT u.id, m.name, u.actor, u.lease_expires_time, u.hard_expires_time
+            FROM upload u JOIN model m ON m.id = u.model_id
+            WHERE u.state = 'open' AND now() < least(u.lease_expires_time, u.hard_expires_time)
+              AND (u.record::jsonb -> 'parents') @> jsonb_build_array(jsonb_build_object('ref', %s::text))
+            ORDER BY u.begun_time DESC, u.id DESC LIMIT %s
+            """,
+            (ref, most),
+        )
+        return [
+            UploadRow(str(upload_id), model, actor, "open", lease, hard, "", b"")
+            for upload_id, model, actor, lease, hard in rows
+        ]
+
     def expire(self) -> int:
         """See the port."""
         return len(
@@ -97,12 +115,13 @@ class UploadRows:
 
     def forget(self, ended_before_s: int) -> int:
         """See the port."""
-        return len(
-            self._database.rows(
-                "DELETE FROM upload WHERE ended_time < now() - make_interval(secs => %s) RETURNING id",
-                (ended_before_s,),
-            )
+        logs = self._database.rows(
+            "DELETE FROM upload WHERE ended_time < now() - make_interval(secs => %s) RETURNING metric_log_id",
+            (ended_before_s,),
         )
+        # Those that a version took over are no longer the upload's.
+        self._database.rows("DELETE FROM metric_log WHERE id = ANY(%s::bigint[])", ([log_id for (log_id,) in logs],))
+        return len(logs)
 
     def put_files(self, upload_id: str, files: Sequence[FileManifest]) -> list[Digest]:
         """See the port."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from weighbridge.core import values
@@ -13,12 +14,16 @@ from weighbridge.core.refs import version_ref
 from weighbridge_server.domain.ports import NewVersion
 from weighbridge_server.domain.record_text import parse_record
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.fact_rows import FactRows
 
 _COLUMNS = """
     v.id, m.name, v.number, v.manifest, v.stage, v.creator, v.created_time,
     v.files_total, v.bytes_total, v.chunks_total, v.record, v.schema_prefix, v.schema_revision,
-    v.deleted_time, v.deleted_by, v.deletion_reason, v.purged_time
+    v.deleted_time, v.deleted_by, v.deletion_reason, v.purged_time,
+    ARRAY(SELECT a.name FROM alias a WHERE a.version_id = v.id ORDER BY a.name)
 """
+_LISTED = _COLUMNS.replace("v.record", "NULL")
+"""A record takes up to 64 KiB: it is read only where somebody looks at it."""
 _VERSION = "FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = %s AND v.number = %s"
 _FILES = """
     FROM version_file f
@@ -35,14 +40,19 @@ class VersionRows:
     def __init__(self, database: PooledDatabase, actor: str) -> None:
         self._database = database
         self._actor = actor
+        self._facts = FactRows(database)
 
     def add(self, version: NewVersion) -> None:
         """See the port."""
+        record = parse_record(version.record)
+        energy = record.energy or values.Energy()
         ((version_id,),) = self._database.rows(
             """
             INSERT INTO version (model_id, number, manifest, stage, creator, files_total, bytes_total,
-                                 chunks_total, record)
-            SELECT id, %s, %s, %s, %s, %s, %s, %s, %s FROM model WHERE name = %s
+                                 chunks_total, record, schema_prefix, schema_revision, energy_kwh, energy_gco2e,
+                                 package_list_id, metric_log_id)
+            SELECT m.id, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, u.metric_log_id
+            FROM model m JOIN upload u ON u.id = %s WHERE m.name = %s
             RETURNING id
             """,
             (
@@ -54,6 +64,12 @@ class VersionRows:
                 version.bytes_total,
                 version.chunks_total,
                 version.record,
+                None if version.schema is None else version.schema.prefix,
+                None if version.schema is None else version.schema.revision,
+                energy.kwh,
+                energy.gco2e,
+                self._facts.package_list(record.environment),
+                version.upload_id,
                 version.model,
             ),
         )
@@ -64,32 +80,15 @@ class VersionRows:
             """,
             (version_id, version.upload_id),
         )
-        self._add_metrics(version_id, version.metrics)
+        self._facts.add(version_id, record)
         self._database.rows("UPDATE model SET latest_version = %s WHERE name = %s", (version.number, version.model))
         self._database.rows(
             """
-            UPDATE upload SET state = 'committed', ended_time = now(), version_id = %s, commit_digest = %s
+            UPDATE upload SET state = 'committed', ended_time = now(), version_id = %s, commit_digest = %s,
+                metric_log_id = NULL
             WHERE id = %s
             """,
             (version_id, version.commit_digest, version.upload_id),
-        )
-
-    def _add_metrics(self, version_id: int, points: Sequence[values.MetricPoint]) -> None:
-        self._database.rows(
-            """
-            INSERT INTO metric_point (version_id, sequence, name, step, time, value)
-            SELECT %s, p.sequence, p.name, p.step, coalesce(p.time, now()), p.value
-            FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::timestamptz[], %s::double precision[])
-                AS p(sequence, name, step, time, value)
-            """,
-            (
-                version_id,
-                list(range(1, len(points) + 1)),
-                [point.name for point in points],
-                [point.step for point in points],
-                [point.time for point in points],
-                [point.value for point in points],
-            ),
         )
 
     def get(self, model: str, number: int, *, whole: bool) -> values.Version | None:
@@ -97,32 +96,57 @@ class VersionRows:
         rows = self._database.rows(f"SELECT {_COLUMNS} {_VERSION}", (model, number))
         return self._value(rows[0], whole=whole) if rows else None
 
+    def held_by(self, model: str, alias: str, *, whole: bool) -> values.Version | None:
+        """See the port."""
+        rows = self._database.rows(
+            f"""
+            SELECT {_COLUMNS} FROM alias held
+            JOIN model m ON m.id = held.model_id
+            JOIN version v ON v.id = held.version_id
+            WHERE m.name = %s AND held.name = %s
+            """,
+            (model, alias),
+        )
+        return self._value(rows[0], whole=whole) if rows else None
+
     def newest(self, model: str, manifest: Digest | None = None) -> int | None:
         """See the port."""
         ((newest,),) = self._database.rows(
             """
             SELECT max(v.number) FROM version v JOIN model m ON m.id = v.model_id
-            WHERE m.name = %s AND (%s::bytea IS NULL OR v.manifest = %s)
+            WHERE m.name = %s AND v.deleted_time IS NULL AND (%s::bytea IS NULL OR v.manifest = %s)
             """,
             (model, manifest, manifest),
         )
         return newest  # type: ignore[no-any-return]
 
-    def page(
-        self, model: str, manifest: Digest | None, before: int | None, size: int
-    ) -> list[tuple[int, values.Version]]:
+    def newer(self, model: str, number: int, manifest: Digest | None = None) -> list[str]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT v.number FROM version v JOIN model m ON m.id = v.model_id
+            WHERE m.name = %s AND v.number > %s AND (%s::bytea IS NULL OR v.manifest = %s)
+            """,
+            (model, number, manifest, manifest),
+        )
+        return [version_ref(model, newer) for (newer,) in rows]
+
+    def at(self, keys: Sequence[int]) -> dict[int, values.Version]:
         """See the port."""
         rows = self._database.rows(
             f"""
-            SELECT {_COLUMNS} FROM version v JOIN model m ON m.id = v.model_id
-            WHERE (m.name = %s OR %s = '' AND m.deleted_time IS NULL)
-              AND (%s::bytea IS NULL OR v.manifest = %s)
-              AND (%s::bigint IS NULL OR v.id < %s)
-            ORDER BY v.id DESC LIMIT %s
+            SELECT m.deleted_time, m.deleted_by, m.deletion_reason, {_LISTED}
+            FROM version v JOIN model m ON m.id = v.model_id WHERE v.id = ANY(%s::bigint[])
             """,
-            (model, model, manifest, manifest, before, before, size),
+            (list(keys),),
         )
-        return [(row[0], self._value(row, whole=False)) for row in rows]
+        found: dict[int, values.Version] = {}
+        for hidden_time, hidden_by, reason, *row in rows:
+            version = self._value(tuple(row), whole=False)
+            if version.deletion is None and hidden_time is not None:
+                version = replace(version, deletion=values.Deletion(hidden_time, hidden_by, reason))
+            found[row[0]] = version
+        return found
 
     def files(self, model: str, number: int) -> list[FileSummary]:
         """See the port."""
@@ -175,6 +199,20 @@ class VersionRows:
         inside = {bytes(digest) for (digest,) in rows}
         return [digest for digest in digests if digest not in inside]
 
+    def damaged(self, model: str, number: int, most: int) -> list[str]:
+        """See the port."""
+        rows = self._database.rows(
+            f"""
+            SELECT f.path {_FILES} AND EXISTS (
+                SELECT FROM content_chunk l JOIN chunk k ON k.id = l.chunk_id
+                WHERE l.content_id = f.content_id AND k.damaged
+            )
+            ORDER BY f.path LIMIT %s
+            """,
+            (model, number, most),
+        )
+        return [path for (path,) in rows]
+
     def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
         """See the port."""
         rows = self._database.rows(
@@ -196,11 +234,9 @@ class VersionRows:
         """See the port."""
         rows = self._database.rows(
             """
-            SELECT DISTINCT ON (p.name) p.name, p.value, p.step, count(*) OVER (PARTITION BY p.name),
-                min(p.value) OVER (PARTITION BY p.name), max(p.value) OVER (PARTITION BY p.name)
-            FROM metric_point p JOIN version v ON v.id = p.version_id JOIN model m ON m.id = v.model_id
-            WHERE m.name = %s AND v.number = %s
-            ORDER BY p.name, p.step DESC, p.time DESC, p.sequence DESC
+            SELECT s.name, s.latest, s.latest_step, s.points, s.min, s.max
+            FROM metric_summary s JOIN version v ON v.metric_log_id = s.log_id JOIN model m ON m.id = v.model_id
+            WHERE m.name = %s AND v.number = %s ORDER BY s.name
             """,
             (model, number),
         )
@@ -225,6 +261,7 @@ class VersionRows:
             deleted_by,
             deletion_reason,
             purged_time,
+            aliases,
         ) = row
         return values.Version(
             model=model,
@@ -242,6 +279,7 @@ class VersionRows:
             schema=None if schema_prefix is None else values.SchemaRevision(schema_prefix, schema_revision),
             deletion=None if deleted_time is None else values.Deletion(deleted_time, deleted_by, deletion_reason),
             purged_time=purged_time,
+            aliases=tuple(aliases),
         )
 
 

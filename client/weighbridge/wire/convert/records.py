@@ -35,23 +35,33 @@ def scalar_value(message: records_pb2.Value) -> values.Scalar:
     return value
 
 
+def dataset_message(dataset: values.Dataset) -> records_pb2.Dataset:
+    """A dataset as a message."""
+    return records_pb2.Dataset(
+        name=dataset.name, version=dataset.version, digest=dataset.digest, uri=dataset.uri, role=dataset.role
+    )
+
+
+def dataset_value(message: records_pb2.Dataset) -> values.Dataset:
+    """A message as a dataset."""
+    return values.Dataset(message.name, message.version, message.digest, message.uri, message.role)
+
+
+def relation_message(relation: values.Relation) -> records_pb2.Relation.ValueType:
+    """A relation as its number."""
+    return _RELATIONS[relation]
+
+
 def record_message(record: values.Record) -> records_pb2.Record:
     """A record as a message."""
     return records_pb2.Record(
         description=record.description,
         params={name: scalar_message(value) for name, value in record.params.items()},
         tags={name: scalar_message(value) for name, value in record.tags.items()},
-        datasets=[
-            records_pb2.Dataset(
-                name=dataset.name,
-                version=dataset.version,
-                digest=dataset.digest,
-                uri=dataset.uri,
-                role=dataset.role,
-            )
-            for dataset in record.datasets
+        datasets=[dataset_message(dataset) for dataset in record.datasets],
+        parents=[
+            records_pb2.Parent(ref=parent.ref, relation=relation_message(parent.relation)) for parent in record.parents
         ],
-        parents=[records_pb2.Parent(ref=parent.ref, relation=_RELATIONS[parent.relation]) for parent in record.parents],
         source=None if record.source is None else _source_message(record.source),
         environment=None if record.environment is None else _environment_message(record.environment),
         signature=None if record.signature is None else _signature_message(record.signature),
@@ -65,11 +75,8 @@ def record_value(message: records_pb2.Record) -> values.Record:
         description=message.description,
         params={name: scalar_value(value) for name, value in sorted(message.params.items())},
         tags={name: scalar_value(value) for name, value in sorted(message.tags.items())},
-        datasets=tuple(
-            values.Dataset(dataset.name, dataset.version, dataset.digest, dataset.uri, dataset.role)
-            for dataset in message.datasets
-        ),
-        parents=tuple(values.Parent(parent.ref, _relation_value(parent.relation)) for parent in message.parents),
+        datasets=tuple(dataset_value(dataset) for dataset in message.datasets),
+        parents=tuple(values.Parent(parent.ref, relation_value(parent.relation)) for parent in message.parents),
         source=_source_value(message.source) if message.HasField("source") else None,
         environment=_environment_value(message.environment) if message.HasField("environment") else None,
         signature=_signature_value(message.signature) if message.HasField("signature") else None,
@@ -175,7 +182,8 @@ def _energy_value(message: records_pb2.Energy) -> values.Energy:
     )
 
 
-def _relation_value(number: int) -> values.Relation:
+def relation_value(number: int) -> values.Relation:
+    """A number as a relation. Raises: Unimplemented, where it is of a later release."""
     if number == records_pb2.RELATION_UNSPECIFIED:
         return values.Relation.FINE_TUNED
     for relation, known in _RELATIONS.items():
@@ -196,3 +204,20 @@ def metric_value(message: records_pb2.MetricPoint) -> values.MetricPoint:
     """A message as a metric point."""
     time = time_value(message.time) if message.HasField("time") else None
     return values.MetricPoint(message.name, message.value, message.step, time)
+
+
+def summary_message(summary: values.MetricSummary) -> records_pb2.MetricSummary:
+    """A metric in short as a message."""
+    return records_pb2.MetricSummary(
+        name=summary.name,
+        latest=summary.latest,
+        step=summary.step,
+        points=summary.points,
+        min=summary.min,
+        max=summary.max,
+    )
+
+
+def summary_value(message: records_pb2.MetricSummary) -> values.MetricSummary:
+    """A message as a metric in short."""
+    return values.MetricSummary(message.name, message.latest, message.step, message.points, message.min, message.max)

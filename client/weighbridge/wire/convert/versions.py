@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from weighbridge.core import values
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import Unimplemented
-from weighbridge.v1 import records_pb2, versions_pb2
+from weighbridge.v1 import versions_pb2
 from weighbridge.wire.convert.common import digest_value, time_message, time_value
 from weighbridge.wire.convert.models import deletion_message, deletion_value
-from weighbridge.wire.convert.records import record_message, record_value
+from weighbridge.wire.convert.records import record_message, record_value, summary_message, summary_value
 
 _STAGES: Mapping[values.Stage, versions_pb2.Stage.ValueType] = {
     values.Stage.DEVELOPMENT: versions_pb2.STAGE_DEVELOPMENT,
@@ -18,7 +18,24 @@ _STAGES: Mapping[values.Stage, versions_pb2.Stage.ValueType] = {
     values.Stage.PRODUCTION: versions_pb2.STAGE_PRODUCTION,
     values.Stage.ARCHIVED: versions_pb2.STAGE_ARCHIVED,
 }
-_STAGES_BACK = {number: stage for stage, number in _STAGES.items()}
+_STAGES_BACK: Mapping[int, values.Stage] = {number: stage for stage, number in _STAGES.items()}
+
+
+def stage_message(stage: values.Stage) -> versions_pb2.Stage.ValueType:
+    """A stage as its number."""
+    return _STAGES[stage]
+
+
+def stage_value(number: int, ref: str = "") -> values.Stage:
+    """A number as a stage; ``ref``: whose.
+
+    Raises:
+        Unimplemented: it is one of a later release.
+    """
+    stage = _STAGES_BACK.get(number)
+    if stage is None:
+        raise Unimplemented(f"{ref[:80]!r} is in stage {number}, which this release does not know; install a later one")
+    return stage
 
 
 def version_message(version: values.Version) -> versions_pb2.Version:
@@ -35,17 +52,11 @@ def version_message(version: values.Version) -> versions_pb2.Version:
         bytes_total=version.bytes_total,
         chunks_total=version.chunks_total,
         record=None if version.record is None else record_message(version.record),
-        metrics=[
-            records_pb2.MetricSummary(
-                name=item.name, latest=item.latest, step=item.step, points=item.points, min=item.min, max=item.max
-            )
-            for item in version.metrics or ()
-        ],
-        schema=None
-        if version.schema is None
-        else versions_pb2.SchemaRevision(prefix=version.schema.prefix, revision=version.schema.revision),
+        metrics=map(summary_message, version.metrics or ()),
+        schema=None if version.schema is None else schema_revision_message(version.schema),
         deletion=None if version.deletion is None else deletion_message(version.deletion),
         purged_time=None if version.purged_time is None else time_message(version.purged_time),
+        aliases=version.aliases,
     )
 
 
@@ -56,11 +67,7 @@ def version_value(message: versions_pb2.Version) -> values.Version:
         DataLoss: it has a digest or a time that is none.
         Unimplemented: it is in a stage of a later release.
     """
-    stage = _STAGES_BACK.get(message.stage)
-    if stage is None:
-        raise Unimplemented(
-            f"{message.ref[:80]!r} is in stage {message.stage}, which this release does not know; install a later one"
-        )
+    stage = stage_value(message.stage, message.ref)
     whole = message.HasField("record")
     return values.Version(
         model=message.model,
@@ -74,18 +81,22 @@ def version_value(message: versions_pb2.Version) -> values.Version:
         bytes_total=message.bytes_total,
         chunks_total=message.chunks_total,
         record=record_value(message.record) if whole else None,
-        metrics=tuple(
-            values.MetricSummary(item.name, item.latest, item.step, item.points, item.min, item.max)
-            for item in message.metrics
-        )
-        if whole or message.metrics
-        else None,
-        schema=values.SchemaRevision(message.schema.prefix, message.schema.revision)
-        if message.HasField("schema")
-        else None,
+        metrics=tuple(map(summary_value, message.metrics)) if whole or message.metrics else None,
+        schema=schema_revision_value(message.schema) if message.HasField("schema") else None,
         deletion=deletion_value(message.deletion) if message.HasField("deletion") else None,
         purged_time=time_value(message.purged_time) if message.HasField("purged_time") else None,
+        aliases=tuple(message.aliases),
     )
+
+
+def schema_revision_message(revision: values.SchemaRevision) -> versions_pb2.SchemaRevision:
+    """Which revision of a schema, as a message."""
+    return versions_pb2.SchemaRevision(prefix=revision.prefix, revision=revision.revision)
+
+
+def schema_revision_value(message: versions_pb2.SchemaRevision) -> values.SchemaRevision:
+    """A message as which revision of a schema."""
+    return values.SchemaRevision(message.prefix, message.revision)
 
 
 def resolved_message(resolved: values.Resolved) -> versions_pb2.ResolveVersionResponse:

@@ -1,0 +1,49 @@
+"""Bringing chunks of a version, each from where it is nearest: what is here, the cache of chunks, the server."""
+
+from __future__ import annotations
+
+from weighbridge.cache import ChunkCache
+from weighbridge.fetch import Manifest
+from weighbridge.filling import Filling, LocalChunks, Sink
+from weighbridge.places import Places
+from weighbridge.progress import Progress
+from weighbridge.wire.connection import LANES, Connection
+from weighbridge.wire.remote_store import RemoteStore
+from weighbridge.wire.retry import Patience
+
+_READERS = 2
+"""Threads that decode what is in the cache."""
+
+
+class NearestChunks:
+    """The chunks of one version, for those who read them into memory. Safe to use from several threads."""
+
+    def __init__(self, connection: Connection, manifest: Manifest, cache: ChunkCache, progress: Progress) -> None:
+        """``manifest``: the numbers of its files stand for them in places, and an error names one of them."""
+        self._connection = connection
+        self._manifest = manifest
+        self._cache = cache
+        self._progress = progress
+        self._lanes = [RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)]
+
+    def bring(self, places: Places, sink: Sink, *nearer: LocalChunks, patient: bool = True) -> None:
+        """Brings chunks to every place of theirs, verified.
+
+        ``patient``: tries again, for as long as the connection's patience lasts, where the server cannot be reached.
+
+        Raises:
+            DataLoss: a chunk is not what was pushed; names the file and the chunk.
+            WeighbridgeError: it cannot be had.
+        """
+        bytes_total, files = 0, set[int]()
+        for digest in places.digests():
+            for place in places.of(digest):
+                bytes_total += place.raw_bytes
+                files.add(place.file)
+        self._progress.begin(len(files), bytes_total)
+        patience = self._connection.patience() if patient else Patience(0.0)
+        filling = Filling(sink, self._manifest, places, self._cache, patience, self._progress)
+        for local in nearer:
+            filling.take_from(local, threads=1)
+        filling.take_from(self._cache, threads=_READERS)
+        filling.bring(self._lanes)

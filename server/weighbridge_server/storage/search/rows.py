@@ -1,0 +1,173 @@
+"""Finding the versions of a page.
+
+Three ways, each in its turn, since none is quick for all that can be asked:
+
+1. *Narrowed*: where an index leads to few versions that the condition can hold for, these are looked at.
+2. *Walked*: otherwise many versions fulfil each part of it. Those that come first in the order are looked at, as an
+   index has them; that fills most pages.
+3. *Listed*: otherwise everything is joined and sorted, from indexes that have what is asked for side by side. This
+   takes the longest, and the same whatever is asked.
+
+The planner would choose among these by how many versions it takes to have a value. It cannot know that of one name
+among thousands, and a wrong guess costs a second. Here the ways are tried instead: the first two end early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import peewee
+import psycopg
+
+from weighbridge.core.errors import LimitExceeded
+from weighbridge.core.values import MetricSummary
+from weighbridge_server.domain.expressions.mistakes import Mistake
+from weighbridge_server.domain.expressions.typed import Constant
+from weighbridge_server.domain.search_ports import Position, Search
+from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.search.narrowing import narrowed
+from weighbridge_server.storage.search.sources import Parameters
+from weighbridge_server.storage.search.statements import Part, among, listed, of_model, walked
+
+_FEW = 2000
+"""So many versions are looked at one by one: some 10 ms."""
+_MOST_NARROWED = 8
+"""Statements that look whether few versions are in question."""
+_TIME_LIMIT_S = 10
+_SETTINGS = {
+    "statement_timeout": f"{_TIME_LIMIT_S}s",
+    # Parameters are looked at each time: a plan for any name would be one for the rarest.
+    "plan_cache_mode": "force_custom_plan",
+    "work_mem": "32MB",
+    # In the tables records lie between; the indexes have what is asked for side by side.
+    "enable_seqscan": "off",
+}
+_LISTING = ("enable_nestloop", "enable_bitmapscan")
+"""What is off while everything is joined."""
+
+
+class SearchRows:
+    """Implements the domain's ``SearchRows`` within one transaction."""
+
+    def __init__(self, database: PooledDatabase) -> None:
+        self._database = database
+
+    def newest(self) -> int:
+        """See the port."""
+        ((newest,),) = self._database.rows("SELECT coalesce(max(id), 0) FROM version")
+        return int(newest)
+
+    def page(self, search: Search, newest: int, after: Position | None, size: int) -> list[Position]:
+        """See the port."""
+        try:
+            try:
+                # In a savepoint: what a double cannot hold is an error, and then it is asked for with care.
+                with self._database.atomic():
+                    return self._page(search, newest, after, size, guarded=False)
+            except peewee.DataError as fault:
+                if not isinstance(_cause(fault), psycopg.errors.NumericValueOutOfRange):
+                    raise
+                return self._page(search, newest, after, size, guarded=True)
+        except peewee.OperationalError as fault:
+            if isinstance(_cause(fault), psycopg.errors.QueryCanceled):
+                raise _too_long() from fault
+            raise
+
+    def metrics(self, ids: Sequence[int], names: Sequence[str]) -> Mapping[int, Sequence[MetricSummary]]:
+        """See the port."""
+        rows = self._database.rows(
+            """
+            SELECT v.id, s.name, s.latest, s.latest_step, s.points, s.min, s.max
+            FROM version v JOIN metric_summary s ON s.log_id = v.metric_log_id
+            WHERE v.id = ANY(%s::bigint[]) AND s.name = ANY(%s::text[]) ORDER BY s.name
+            """,
+            (list(ids), list(names)),
+        )
+        found: dict[int, list[MetricSummary]] = {}
+        for version_id, *said in rows:
+            found.setdefault(version_id, []).append(MetricSummary(*said))
+        return found
+
+    def unreadable(self, patterns: Sequence[Constant]) -> list[Mistake]:
+        """See the port."""
+        mistakes = []
+        for pattern in patterns:
+            try:
+                with self._database.atomic():
+                    self._database.rows("SELECT '' ~ %s", (pattern.value,))
+            except peewee.DatabaseError as fault:
+                cause = _cause(fault)
+                if not isinstance(cause, psycopg.errors.InvalidRegularExpression):
+                    raise
+                mistakes.append(Mistake(pattern.place, cause.diag.message_primary or "is no pattern"))
+        return mistakes
+
+    def _page(self, search: Search, newest: int, after: Position | None, size: int, *, guarded: bool) -> list[Position]:
+        self._set(_SETTINGS)
+        few = self._few(search, guarded=guarded)
+        found: list[Position] = []
+        first = 0 if after is None else after.section
+        for number, section in enumerate(search.sections[first:], first):
+            behind = after if after is not None and after.section == number else None
+            part = Part(search, section, newest, behind, size - len(found), guarded)
+            found += [Position(number, keys, version_id) for version_id, *keys in self._first(part, few)]
+            if len(found) == size:
+                break
+        return found
+
+    def _first(self, part: Part, few: Sequence[int] | None) -> list[tuple[Any, ...]]:
+        parameters = Parameters()
+        if few is not None:
+            return self._rows(among(part, few, parameters), parameters)
+        # Without a condition each that is walked is one that is wanted.
+        plain = part.search.condition is None and not part.section.keys and part.section.lacking is None
+        walk = walked(part, part.size if plain else _FEW, parameters)
+        if walk:
+            found = self._rows(walk, parameters)
+            if plain or len(found) == part.size:
+                return found
+        self._set(dict.fromkeys(_LISTING, "off"))
+        parameters = Parameters()
+        found = self._rows(listed(part, parameters), parameters)
+        self._set(dict.fromkeys(_LISTING, "on"))
+        return found
+
+    def _few(self, search: Search, *, guarded: bool) -> Sequence[int] | None:
+        """All versions that can be in question, where they are few."""
+        if search.condition is None and len(search.sections) == 1:
+            return None  # the newest first: they are walked
+        parameters = Parameters()
+        statements = []
+        if search.model:
+            statements.append(f"SELECT v.id FROM version v WHERE {of_model(search.model, parameters)}")
+        if search.manifest is not None:
+            statements.append(f"SELECT v.id FROM version v WHERE v.manifest = {parameters.add(search.manifest)}")
+        if search.condition is not None:
+            statements += narrowed(search.condition, parameters, guarded=guarded)
+        for statement in statements[:_MOST_NARROWED]:
+            ids = self._rows(f"SELECT * FROM ({statement}) AS narrowed LIMIT {_FEW + 1}", parameters)
+            if len(ids) <= _FEW:
+                return [version_id for (version_id,) in ids]
+        return None
+
+    def _rows(self, sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
+        return self._database.rows(sql, parameters.values)
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        """For this transaction."""
+        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+        self._database.rows(f"SELECT {calls}", [text for setting in settings.items() for text in setting])
+
+
+def _cause(fault: peewee.DatabaseError) -> Exception | None:
+    """The driver's own error."""
+    return getattr(fault, "orig", None)
+
+
+def _too_long() -> LimitExceeded:
+    return LimitExceeded(
+        f"the database did not find these versions within {_TIME_LIMIT_S} s; name a model, compare less, "
+        "or begin with what few versions have",
+        details={"limit": str(_TIME_LIMIT_S)},
+    )
