@@ -814,6 +814,10 @@ class LyingJournal(journal_pb2_grpc.JournalServiceServicer):
         """All on one page."""
         return journal_pb2.ListEventsResponse(events=self.events)
 
+    def Watch(self, request: Any, context: Any) -> Iterator[journal_pb2.WatchResponse]:
+        """Nothing happens."""
+        return iter(())
+
 
 @contextmanager
 def lying(events: list[journal_pb2.Event], head: tuple[int, str], *, done: bool = True) -> Iterator[wb.Client]:
