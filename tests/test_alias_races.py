@@ -122,6 +122,26 @@ def test_moves_deletions_and_rollbacks_at_once_leave_one_truth(
     assert [move.previous_ref for move in moves[:-1]] == [move.ref for move in moves[1:]]
 
 
+def test_a_version_that_is_deleted_while_an_alias_goes_to_it_is_held_or_gone(
+    server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path
+) -> None:
+    model = pushed(client, new_model(), 6, tmp_path)
+    with server.connect() as other:
+        for number in range(1, 7):
+            pointed, deleted = at_once(
+                lambda: client.set_alias(model, "champion", number),  # noqa: B023 - at once
+                lambda: other.delete_version(f"{model}:{number}", reason="race"),  # noqa: B023
+            )
+            if isinstance(pointed, wb.Alias):
+                assert isinstance(deleted, wb.VersionInUse)
+                assert client.resolve(f"{model}@champion").version == number
+                client.delete_alias(model, "champion")
+            else:
+                assert isinstance(pointed, wb.VersionDeleted)
+                assert isinstance(deleted, wb.Version)
+    assert client.aliases(model) == []
+
+
 def test_a_reader_of_production_sees_one_holder_all_the_time(
     server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:

@@ -74,7 +74,7 @@ def test_models_complete_under_the_verbs_of_model(ask: Ask, client: wb.Client, n
 
 
 def test_verbs_options_and_paths_complete(ask: Ask) -> None:
-    assert ask("ver") == ["plain,verify", "plain,versions"]
+    assert ask("ver") == ["plain,verify", "plain,version", "plain,versions"]
     assert "plain,--quiet" in ask("push", "--qu")
     assert ask("push", "a.b.c", "chec") == ["file,chec"]
     assert ask("pull", "a.b.c", "mod") == ["dir,mod"]

@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import weighbridge as wb
+from alias_fixtures import pushed
 from conftest import RunningServer
 from weighbridge.core.digest import chunk_digest
 from weighbridge.v1 import transfer_pb2, transfer_pb2_grpc, versions_pb2, versions_pb2_grpc
@@ -72,6 +73,8 @@ def test_reflection_lists_every_method(server: RunningServer, tmp_path: Path) ->
         "weighbridge.v1.ModelService/RestoreModel",
         "weighbridge.v1.VersionService/CommitVersion",
         "weighbridge.v1.TransferService/UploadChunks",
+        "weighbridge.v1.LifecycleService/Promote",
+        "weighbridge.v1.LifecycleService/Rollback",
         "weighbridge.v1.JournalService/VerifyJournal",
         "grpc.health.v1.Health/Check",
     ):
@@ -113,6 +116,26 @@ def test_a_model_is_described_deleted_and_restored_by_hand(
     ]
     assert [name in [one["name"] for one in models] for models in answers] == [False, True]
     assert curl("ModelService/RestoreModel", name=name)[0]["card"] == "# Größe"
+
+
+def test_a_version_is_promoted_and_rolled_back_by_hand(
+    curl: Callable[..., Any], client: wb.Client, new_model: Callable[[], str], tmp_path: Path
+) -> None:
+    model = pushed(client, new_model(), 2, tmp_path)
+    for number in "12":
+        for stage in ("STAGE_STAGING", "STAGE_PRODUCTION"):
+            (made,) = curl("LifecycleService/Promote", ref=f"{model}:{number}", stage=stage)
+    assert (made["displacedRef"], made["displacedStage"]) == (f"{model}:1", "STAGE_ARCHIVED")
+    assert made["version"]["aliases"] == ["production"]
+    (held,) = curl("LifecycleService/Rollback", model=model, alias="production", reason="by hand")
+    assert (held["ref"], held["previousRef"], held["reason"]) == (f"{model}:1", f"{model}:2", "by hand")
+    (listed,) = curl("LifecycleService/ListAliases", model=model)
+    assert listed["aliases"] == [held]
+    with pytest.raises(ValueError, match="aborted") as refused:
+        curl("LifecycleService/Rollback", model=model, alias="production", reason="x", expectedRevision="1")
+    info, _ = details(refused)
+    assert (info.reason, info.metadata["value"]) == ("REVISION_CONFLICT", f"{model}:1")
+    assert info.metadata["revision"] == held["revision"]
 
 
 def details(refused: pytest.ExceptionInfo[ValueError]) -> tuple[error_details_pb2.ErrorInfo, list[str]]:

@@ -234,7 +234,13 @@ def test_a_late_point_without_a_time_is_of_now(client: wb.Client, pushed: str) -
 
 
 def test_late_points_that_cannot_be_taken_change_nothing(client: wb.Client, pushed: str) -> None:
-    for points in ([], [wb.MetricPoint("", 0.5)], [wb.MetricPoint("auc", 0.5), wb.MetricPoint("auc", 0.5, 2**63)]):
+    high: Any = "high"
+    for points in (
+        [],
+        [wb.MetricPoint("", 0.5)],
+        [wb.MetricPoint("auc", high)],
+        [wb.MetricPoint("auc", 0.5), wb.MetricPoint("auc", 0.5, 2**63)],
+    ):
         with pytest.raises((wb.InvalidRequest, wb.UsageError)):
             client.log_metrics(pushed, points)
     with pytest.raises(wb.VersionNotFound):

@@ -11,13 +11,12 @@ import weighbridge as wb
 from weighbridge.core import errors
 
 NAMES = """
-    Follower Swap
-    Change
-    Deployment Zombie ZombieReason Zombies
-    Comparison FieldDifference FileCounts FileDifference MetricDifference SuspectKind Suspects
-    Accelerator Alias AliasMove Checkpoint Client Dataset Deletion Energy Environment EnvironmentCheck EnvironmentDifference Event
-    FileReader FileSummary Lineage LineageEdge LineageNode MetricCurve MetricPoint MetricSummary Model Parent Progress Promotion Pulled Pushed Recipe Record Relation Resolved Scalar
-    CheckedVersion Schema SchemaRevision Signature SourceCode Stage TensorSpec Verified Version VersionInProgress Violation WeighbridgeError __version__ connect
+    Accelerator Alias AliasMove Change CheckedVersion Checkpoint Client Comparison Dataset Deletion Deployment
+    Energy Environment EnvironmentCheck EnvironmentDifference Event FieldDifference FileCounts FileDifference
+    FileReader FileSummary Follower Lineage LineageEdge LineageNode MetricCurve MetricDifference MetricPoint
+    MetricSummary Model Parent Progress Promotion Pulled Pushed Recipe Record Relation Resolved Scalar Schema
+    SchemaRevision Signature SourceCode Stage SuspectKind Suspects Swap TensorSpec Verified Version
+    VersionInProgress Violation WeighbridgeError Zombie ZombieReason Zombies __version__ connect
 """.split()
 ERRORS = """
     RevisionAhead

@@ -38,6 +38,8 @@ SCALARS = st.one_of(
     st.integers(-LARGEST_INT, LARGEST_INT),
     st.floats(allow_nan=False, allow_infinity=False),
 )
+SHORT_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=16)
+"""Within 64 bytes."""
 NAMED = st.dictionaries(TEXTS.filter(bool), SCALARS, max_size=5)
 NAMES = TEXTS.filter(bool)
 COUNTS = st.integers(0, 2**32 - 1)
@@ -63,7 +65,7 @@ ENVIRONMENTS = st.builds(
     user=TEXTS,
 )
 TENSORS = st.lists(
-    st.builds(TensorSpec, NAMES, TEXTS, st.lists(st.integers(-1, LARGEST_INT), max_size=3).map(tuple)), max_size=2
+    st.builds(TensorSpec, NAMES, SHORT_TEXTS, st.lists(st.integers(-1, LARGEST_INT), max_size=3).map(tuple)), max_size=2
 ).map(tuple)
 AMOUNTS = st.none() | st.floats(min_value=0, allow_nan=False, allow_infinity=False)
 RECORDS = st.builds(
@@ -71,7 +73,7 @@ RECORDS = st.builds(
     TEXTS,
     NAMED,
     NAMED,
-    st.lists(st.builds(Dataset, TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple),
+    st.lists(st.builds(Dataset, TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, SHORT_TEXTS), max_size=3).map(tuple),
     st.lists(st.builds(Parent, TEXTS, st.sampled_from(Relation)), max_size=3).map(tuple),
     st.none() | SOURCES,
     st.none() | ENVIRONMENTS,

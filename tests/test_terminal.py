@@ -475,7 +475,12 @@ def test_cut_texts_keep_to_their_columns() -> None:
 
 # -- help, and output that cannot be written -----------------------------------------------------------
 
-VERBS = tuple("serve push pull verify model models versions show metrics resolve journal doctor completion".split())
+VERBS = tuple(
+    """
+    serve push pull verify models model versions search show metrics resolve compare lineage version reproduce
+    schema promote rollback alias watch deployments zombies retire journal doctor completion
+    """.split()
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -19,7 +19,7 @@ from typing import SupportsFloat
 
 from weighbridge.core.errors import Cancelled, DataLoss, InvalidRequest, Violation, WeighbridgeError
 from weighbridge.core.limits import METRIC_POINTS_PER_CALL
-from weighbridge.core.record_check import metric_name_violations
+from weighbridge.core.record_check import metric_name_violations, metric_number_violations
 from weighbridge.v1 import records_pb2, versions_pb2
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.retry import Patience
@@ -272,17 +272,7 @@ def _batches(taken: Batch) -> Iterator[Batch]:
 def _violations(name: str, value: object, step: object) -> Iterator[Violation]:
     """What is wrong with a point."""
     yield from metric_name_violations(name)
-    path = f"metrics.{name}"
-    try:
-        float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        yield Violation(path, f"has the value {str(value)[:80]!r}, which is not a number")
-    try:
-        array("q", [int(step)])  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        yield Violation(path, f"has the step {str(step)[:80]!r}, which is not a number")
-    except OverflowError:
-        yield Violation(path, f"has step {step}, which 64 bits do not hold")
+    yield from metric_number_violations(name, value, step)
 
 
 def _refused(violations: list[Violation]) -> InvalidRequest:

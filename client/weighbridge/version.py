@@ -27,6 +27,7 @@ from weighbridge.core.errors import (
 )
 from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.core.record_check import check_record
+from weighbridge.core.record_form import check_record_bytes
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import (
     Dataset,
@@ -74,6 +75,7 @@ class VersionInProgress:
         self, connection: Connection, model: str, record: Record, progress: Progress, *, capture: bool = True
     ) -> None:
         check_record(record)
+        check_record_bytes(record)
         self._capture = Capture() if capture else None  # of the code as it is now: training may go on for days
         self._connection = connection
         self._model = model
@@ -108,6 +110,7 @@ class VersionInProgress:
 
         Raises:
             InvalidRequest: a value is not text, a finite number, true or false.
+            LimitExceeded: the record would be longer than 64 KiB; it is as it was before.
         """
         self._change(params={**self._record.params, **params})
 
@@ -184,6 +187,7 @@ class VersionInProgress:
         self._require_open()
         record = replace(self._record, **fields)
         check_record(record)
+        check_record_bytes(record)  # now: the commit comes after the training
         self._record = record
 
     def _require_open(self) -> None:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import changes, codec, document, memory, metrics, sharing, stages, terminal, throughput
+from benchmarks import changes, codec, document, load, memory, metrics, search, sharing, stages, terminal, throughput
 from benchmarks.machine import machine_facts
 from benchmarks.options import Plan, read_plan, temporary_folder
 from benchmarks.places import work_in
@@ -21,8 +21,10 @@ _MEASURE: Mapping[str, Callable[[Plan, Path], Section]] = {
     "codec": codec.measure,
     "changes": changes.measure,
     "memory": memory.measure,
+    "load": load.measure,
     "sharing": sharing.measure,
     "metrics": metrics.measure,
+    "search": search.measure,
 }
 
 _FAILED = 1

@@ -17,7 +17,7 @@ _CALL = at_most(10)
 
 
 def measure(plan: Plan, work: Path) -> Section:
-    """See the module. Loops with and without logging take turns, and each round the other one is first."""
+    """See the module."""
     file = work / "file"
     file.write_bytes(b"weights")
     plain: list[Loop] = []
@@ -27,7 +27,7 @@ def measure(plan: Plan, work: Path) -> Section:
     with serving(work / "data") as server:
         for number in range(plan.rounds):
             say(f"metrics: round {number + 1} of {plan.rounds}")
-            for found, loop in zip((plain, logging), apart(loops, server.address, file, number), strict=True):
+            for found, loop in zip((plain, logging), apart(loops, server.address, file), strict=True):
                 found.append(loop)
             calls.append(apart(call_seconds, server.address, file))
             curves.append(apart(large_curve, server.address, file))

@@ -14,7 +14,10 @@ client.load("a.b.c", framework="jax")  # refused: call-overload
 client.load("a.b.c", tensor=["layers.3.*"])  # refused: call-overload
 client.load("a.b.c", rows={"embedding": 1024})  # refused: dict-item
 client.load("a.b.c")["embedding"].shap  # refused: attr-defined
-client.promote("a.b.c:1")  # refused: attr-defined
+client.promote("a.b.c:1")  # refused: call-arg
+client.rollback("a.b.c@production")  # refused: call-arg
+client.set_alias("a.b.c", "champion", "7")  # refused: arg-type
+client.demote("a.b.c:1")  # refused: attr-defined
 client.metrics("a.b.c")["loss"].step  # refused: attr-defined
 number: int = client.resolve("a.b.c").ref  # refused: assignment
 client.version("a.b.c").record.description  # refused: union-attr

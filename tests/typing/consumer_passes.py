@@ -90,6 +90,22 @@ def audit(client: wb.Client, since: datetime) -> int:
     return proven.revision + sum(len(event.actor) for event in events)
 
 
+def operate(client: wb.Client, since: datetime) -> Iterator[str]:
+    champion: wb.Alias = client.set_alias("a.b.c", "champion", 7, reason="better", expected_revision=0)
+    client.delete_alias("a.b.c", "champion", expected_revision=champion.revision)
+    made: wb.Promotion = client.promote("a.b.c:7", wb.Stage.STAGING, dry_run=True)
+    if made.displaced_stage is not None:
+        yield f"{made.displaced_ref} {made.displaced_stage.value} {made.version.aliases}"
+    client.promote(made.version.ref, "staging", reason="won", expected_revision=0)
+    try:
+        yield client.rollback("a.b.c@production", reason="declines doubled", to=5).previous_ref
+    except wb.RevisionConflict as lost:
+        yield lost.details["value"]
+    moves: Iterator[wb.AliasMove] = client.alias_history("a.b.c@production", at=since)
+    yield from (move.ref for move in moves)
+    yield from (alias.moved_time.isoformat() for alias in client.aliases("a.b.c"))
+
+
 def main() -> int:
     try:
         with wb.connect("127.0.0.1:8420", token=None, retry_limit_s=5.0) as client:

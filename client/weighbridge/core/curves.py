@@ -54,9 +54,9 @@ def curves_of(points: Iterable[MetricPoint], now: datetime) -> list[MetricCurve]
     return [
         MetricCurve(
             name,
-            np.array([point.step for point in of_name], np.int64),
+            np.array([int(point.step) for point in of_name], np.int64),
             np.array([naive_utc(point.time or now) for point in of_name], "datetime64[us]"),
-            np.array([point.value for point in of_name], np.float64),
+            np.array([float(point.value) for point in of_name], np.float64),
         )
         for name, of_name in by_name.items()
     ]

@@ -42,6 +42,15 @@ STATUS_DETAILS_BYTES = 4 * 1024
 """gRPC carries a status in the trailers, which peers cap at 8 KiB by default."""
 
 
+def record_too_long(size_bytes: int) -> LimitExceeded:
+    """Of a record whose canonical text is longer than it may be."""
+    return LimitExceeded(
+        f"the record is {size_bytes} bytes long; at most {RECORD_BYTES} are kept. "
+        "Push long texts and tables as files of the version",
+        details={"limit": str(RECORD_BYTES), "actual": str(size_bytes)},
+    )
+
+
 def check_limit(what: str, actual: int, limit: int) -> None:
     """Raises LimitExceeded when a version would have more of something than it may."""
     if actual > limit:

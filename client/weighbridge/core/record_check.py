@@ -12,6 +12,20 @@ from weighbridge.core.values import Energy, Environment, MetricPoint, Record, Sc
 
 _LARGEST_INT = 2**53 - 1
 _NAME_BYTES = 256
+_MOST_BYTES = {
+    "datasets": {"version": 256, "digest": 256, "uri": 2048, "role": 64},
+    "source": {"repository": 2048, "commit": 256, "branch": 1024, "entry_point": 4096},
+    "energy": {"region": 256, "method": 256},
+}
+"""What the protocol allows for texts that are short by their nature."""
+_REF_BYTES = 512
+_DTYPE_BYTES = 64
+_MOST_DATASETS = 1024
+_MOST_PARENTS = 64
+_MOST_ARGUMENTS = 4096
+_MOST_ACCELERATORS = 1024
+_MOST_TENSORS = 1024
+_MOST_DIMENSIONS = 64
 _DIGEST = re.compile(r"(b3:[0-9a-f]{64})?")
 
 
@@ -25,14 +39,16 @@ def check_record(record: Record) -> None:
         *_text("description", record.description),
         *_scalars("params", record.params),
         *_scalars("tags", record.tags),
+        *_count("datasets", record.datasets, _MOST_DATASETS),
+        *_count("parents", record.parents, _MOST_PARENTS),
     ]
     for place, dataset in enumerate(record.datasets):
         at = f"datasets[{place}]"
         violations += _name(f"{at}.name", dataset.name)
-        for field in ("version", "digest", "uri", "role"):
-            violations += _text(f"{at}.{field}", getattr(dataset, field))
+        for field, most_bytes in _MOST_BYTES["datasets"].items():
+            violations += _text(f"{at}.{field}", getattr(dataset, field), most_bytes)
     for place, parent in enumerate(record.parents):
-        violations += _text(f"parents[{place}].ref", parent.ref)
+        violations += _text(f"parents[{place}].ref", parent.ref, _REF_BYTES)
     if record.source is not None:
         violations += _source(record.source)
     if record.environment is not None:
@@ -67,7 +83,7 @@ def check_record_update(set_tags: Mapping[str, Scalar], remove_tags: Sequence[st
 
 
 def check_metrics(points: Sequence[MetricPoint]) -> None:
-    """Checks the names and steps of metric points; any value is kept, NaN and infinities too.
+    """Checks the names and numbers of metric points; any value is kept, NaN and infinities too.
 
     Raises:
         InvalidRequest: with one violation for each thing that is wrong.
@@ -75,17 +91,28 @@ def check_metrics(points: Sequence[MetricPoint]) -> None:
     violations: list[Violation] = []
     for name in dict.fromkeys(point.name for point in points):
         violations += metric_name_violations(name)
-    violations += [
-        Violation(f"metrics.{point.name}", f"has step {point.step}, which 64 bits do not hold")
-        for point in points
-        if not -(2**63) <= point.step < 2**63
-    ]
+    for point in points:
+        violations += metric_number_violations(point.name, point.value, point.step)
     _refuse("the metrics", violations)
 
 
 def metric_name_violations(name: str) -> Iterator[Violation]:
     """What is wrong with the name of a metric."""
     return _name(f"metrics.{name}", name)
+
+
+def metric_number_violations(name: str, value: object, step: object) -> Iterator[Violation]:
+    """What is wrong with the value and the step of a point."""
+    path = f"metrics.{name}"
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        yield Violation(path, f"has the value {str(value)[:80]!r}, which is not a number")
+    try:
+        if not -(2**63) <= int(step) < 2**63:  # type: ignore[call-overload]
+            yield Violation(path, f"has step {step}, which 64 bits do not hold")
+    except (TypeError, ValueError, OverflowError):
+        yield Violation(path, f"has the step {str(step)[:80]!r}, which is not a number")
 
 
 def _refuse(what: str, violations: Sequence[Violation]) -> None:
@@ -100,7 +127,7 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
         if isinstance(value, str):
             yield from _text(path, value)
         elif isinstance(value, float) and not math.isfinite(value):
-            yield Violation(path, f"is {value}; only finite numbers can be recorded")
+            yield Violation(path, f"is {value}; only finite numbers can be recorded; record it as text")
         elif isinstance(value, int) and abs(value) > _LARGEST_INT:
             yield Violation(path, "is beyond 2^53 - 1, which not every reader keeps exact; record it as text")
         elif not isinstance(value, int | float):
@@ -108,10 +135,11 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
 
 
 def _source(source: SourceCode) -> Iterator[Violation]:
-    for field in ("repository", "commit", "branch", "entry_point"):
-        yield from _text(f"source.{field}", getattr(source, field))
+    for field, most_bytes in _MOST_BYTES["source"].items():
+        yield from _text(f"source.{field}", getattr(source, field), most_bytes)
     for field in ("diff_digest", "untracked_digest"):
         yield from _digest(f"source.{field}", getattr(source, field))
+    yield from _count("source.command", source.command, _MOST_ARGUMENTS)
     for place, argument in enumerate(source.command):
         yield from _text(f"source.command[{place}]", argument)
 
@@ -123,6 +151,7 @@ def _environment(environment: Environment) -> Iterator[Violation]:
     yield from _digest("environment.lock_digest", environment.lock_digest)
     for field in ("cpu_count", "packages_left_out"):
         yield from _whole(f"environment.{field}", getattr(environment, field), 0)
+    yield from _count("environment.accelerators", environment.accelerators, _MOST_ACCELERATORS)
     for place, device in enumerate(environment.accelerators):
         at = f"environment.accelerators[{place}]"
         yield from _name(f"{at}.name", device.name)
@@ -135,10 +164,12 @@ def _environment(environment: Environment) -> Iterator[Violation]:
 
 def _signature(signature: Signature) -> Iterator[Violation]:
     for side in ("inputs", "outputs"):
+        yield from _count(f"signature.{side}", getattr(signature, side), _MOST_TENSORS)
         for place, spec in enumerate(getattr(signature, side)):
             at = f"signature.{side}[{place}]"
             yield from _name(f"{at}.name", spec.name)
-            yield from _text(f"{at}.dtype", spec.dtype)
+            yield from _text(f"{at}.dtype", spec.dtype, _DTYPE_BYTES)
+            yield from _count(f"{at}.shape", spec.shape, _MOST_DIMENSIONS)
             for axis, length in enumerate(spec.shape):
                 yield from _whole(f"{at}.shape[{axis}]", length, -1)
 
@@ -152,8 +183,8 @@ def _energy(energy: Energy) -> Iterator[Violation]:
             yield Violation(f"energy.{field}", f"is a {type(value).__name__}, not a number")
         elif not 0 <= value <= sys.float_info.max:
             yield Violation(f"energy.{field}", f"is {value}; it is a finite number, 0 or more")
-    for field in ("region", "method"):
-        yield from _text(f"energy.{field}", getattr(energy, field))
+    for field, most_bytes in _MOST_BYTES["energy"].items():
+        yield from _text(f"energy.{field}", getattr(energy, field), most_bytes)
 
 
 def _digest(path: str, text: str) -> Iterator[Violation]:
@@ -178,13 +209,21 @@ def _name(path: str, name: str) -> Iterator[Violation]:
         yield Violation(path[:80], f"has a name of more than {_NAME_BYTES} bytes")
 
 
-def _text(path: str, text: str) -> Iterator[Violation]:
+def _count(path: str, items: Sequence[object], most: int) -> Iterator[Violation]:
+    if len(items) > most:
+        yield Violation(path, f"has {len(items)} items; at most {most} are kept")
+
+
+def _text(path: str, text: str, most_bytes: int | None = None) -> Iterator[Violation]:
     if not isinstance(text, str):  # callers without a type checker
         yield Violation(path, f"is a {type(text).__name__}, not text")
         return
     if "\0" in text:
         yield Violation(path, "contains a NUL character")
     try:
-        text.encode()
+        size_bytes = len(text.encode())
     except UnicodeEncodeError:
         yield Violation(path, "is not valid Unicode")
+        return
+    if most_bytes is not None and size_bytes > most_bytes:
+        yield Violation(path, f"has {size_bytes} bytes, at most {most_bytes} are kept")

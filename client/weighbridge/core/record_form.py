@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+from weighbridge.core.limits import RECORD_BYTES, record_too_long
 from weighbridge.core.values import (
     Accelerator,
     Dataset,
@@ -28,6 +29,8 @@ from weighbridge.core.values import (
 
 _LONGEST_DOUBLE = 25
 """Bytes of the longest canonical number: ``-1.2345678901234567e-300`` has 24."""
+_DOUBLE_SHORTENED = 5
+"""Most bytes that a canonical number has less than Python's: ``1.2345678901234568e+16`` is ``12345678901234568``."""
 
 
 def record_members(record: Record) -> dict[str, Any]:
@@ -67,11 +70,29 @@ def record_of(members: Mapping[str, Any]) -> Record:
 
 def most_record_bytes(record: Record) -> int:
     """How long the canonical text of a record is at most; exact but for its doubles."""
-    members = record_members(record)
+    return _python_bytes(record) + _doubles(record) * _LONGEST_DOUBLE
+
+
+def check_record_bytes(record: Record) -> None:
+    """Refuses a record that is too long whatever the canonical form of its doubles; the server counts exactly.
+
+    Raises:
+        LimitExceeded: it is.
+    """
+    least = _python_bytes(record) - _doubles(record) * _DOUBLE_SHORTENED
+    if least > RECORD_BYTES:
+        raise record_too_long(least)
+
+
+def _python_bytes(record: Record) -> int:
+    """How long the text is with doubles as Python writes them."""
+    return len(json.dumps(record_members(record), ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _doubles(record: Record) -> int:
+    """How many doubles there may be."""
     doubles = sum(isinstance(value, float) for values in (record.params, record.tags) for value in values.values())
-    doubles += 2 * (record.energy is not None)
-    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode()) + doubles * _LONGEST_DOUBLE
+    return doubles + 2 * (record.energy is not None)
 
 
 def _said(value: Any) -> Any:

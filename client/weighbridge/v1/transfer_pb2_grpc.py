@@ -166,7 +166,7 @@ class TransferServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,7 +180,7 @@ class TransferServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         NOT_FOUND / CHUNK_NOT_FOUND: the version holds no such chunk.
         DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
         """
@@ -196,7 +196,7 @@ class TransferServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND, FILE_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, FILE_NOT_FOUND
         DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -105,7 +105,7 @@ class TransferServiceStub:
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     DownloadChunks: _grpc.UnaryStreamMultiCallable[_transfer_pb2.DownloadChunksRequest, _transfer_pb2.DownloadChunksResponse]
     """Streams chunks of a version as they are stored, in the order asked for.
@@ -115,7 +115,7 @@ class TransferServiceStub:
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
       NOT_FOUND / CHUNK_NOT_FOUND: the version holds no such chunk.
       DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
     """
@@ -127,7 +127,7 @@ class TransferServiceStub:
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND, FILE_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, FILE_NOT_FOUND
       DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
     """
 
@@ -208,7 +208,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     DownloadChunks: _aio.UnaryStreamMultiCallable[_transfer_pb2.DownloadChunksRequest, _transfer_pb2.DownloadChunksResponse]  # type: ignore[assignment]
     """Streams chunks of a version as they are stored, in the order asked for.
@@ -218,7 +218,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
       NOT_FOUND / CHUNK_NOT_FOUND: the version holds no such chunk.
       DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
     """
@@ -230,7 +230,7 @@ class TransferServiceAsyncStub(TransferServiceStub):
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND, FILE_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, FILE_NOT_FOUND
       DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
     """
 
@@ -332,7 +332,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -348,7 +348,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
           NOT_FOUND / CHUNK_NOT_FOUND: the version holds no such chunk.
           DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
         """
@@ -366,7 +366,7 @@ class TransferServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND, FILE_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, FILE_NOT_FOUND
           DATA_LOSS / DATA_LOSS: stored bytes are damaged; names the file and the chunk.
         """
 

@@ -1305,7 +1305,7 @@ class Lineage(_message.Message):
     EDGES_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
     truncated: _builtins.bool
-    """There is more than the 10,000 versions that are listed."""
+    """There is more than what is listed, the nearest: at most 10,000 versions, and what fits a message of 4 MiB."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageNode]:
         """Every version in it, once, without its record; the origin first, then by distance."""
@@ -1342,7 +1342,7 @@ class LineageNode(_message.Message):
     """How many generations it is from the origin: negative up, positive down. Versions of a dataset: from 0."""
     @_builtins.property
     def version(self) -> Global___Version:
-        """The version, without its record."""
+        """The version, without its record. Where it was not deleted but its model was, `deletion` is the model's."""
 
     @_builtins.property
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[_records_pb2.Dataset]:

@@ -33,6 +33,16 @@ class VersionServiceStub:
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
 
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
+
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).
     """
@@ -122,6 +132,16 @@ class VersionServiceServicer:
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
 
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
+
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).
     """
@@ -137,7 +157,9 @@ class VersionServiceServicer:
         NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
         version's own model this is said last, when all else is right.
         NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
-        NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
+        NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
+        descend from versions that are committed before it, so that no line of descent leads back to where it began.
+        Where several parents are wrong, the reason is the first one's, and there is a violation for each.
         INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
         INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
@@ -155,11 +177,13 @@ class VersionServiceServicer:
         chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
         under the model's row lock; event `version.committed` is appended in the same transaction. A refused
         commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-        the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
+        the same payload returns its version. A parent that was deleted since BeginVersion, or whose model was, stays one.
 
         Errors:
         NOT_FOUND / UPLOAD_NOT_FOUND
         NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
+        NOT_FOUND / VERSION_DELETED: it was committed, and deleted since.
+        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there, as in BeginVersion.
         FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
         FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
         INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -198,7 +222,7 @@ class VersionServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,7 +233,7 @@ class VersionServiceServicer:
 
         Errors:
         INVALID_ARGUMENT / INVALID_REFERENCE
-        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -285,8 +309,11 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLineage(self, request, context):
-        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
-        Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset. It
+        has the ancestors of a version and its descendants, and not what else descends from its ancestors.
+
+        Deleted versions are in it, marked, and so are those of deleted models: a line of descent does not break where one
+        was deleted. A dataset that nothing was made from has a lineage without nodes.
 
         Errors:
         as GetVersion, for `ref`
@@ -297,6 +324,8 @@ class VersionServiceServicer:
 
     def DeleteVersion(self, request, context):
         """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+        A child whose model is deleted does not hold it.
 
         Errors:
         as GetVersion
@@ -314,6 +343,7 @@ class VersionServiceServicer:
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
         NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+        INVALID_ARGUMENT / INVALID_REFERENCE: it is not named by its number.
         FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -407,6 +437,16 @@ class VersionService:
     A version comes to be in one way: BeginVersion opens an upload, TransferService fills it, CommitVersion
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
+
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
 
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).

@@ -34,6 +34,16 @@ class VersionServiceStub:
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
 
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
+
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).
     """
@@ -53,7 +63,9 @@ class VersionServiceStub:
       NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
         version's own model this is said last, when all else is right.
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
-      NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
+      NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
+        descend from versions that are committed before it, so that no line of descent leads back to where it began.
+        Where several parents are wrong, the reason is the first one's, and there is a violation for each.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
@@ -67,11 +79,13 @@ class VersionServiceStub:
     chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
     under the model's row lock; event `version.committed` is appended in the same transaction. A refused
     commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-    the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
+    the same payload returns its version. A parent that was deleted since BeginVersion, or whose model was, stays one.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
       NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
+      NOT_FOUND / VERSION_DELETED: it was committed, and deleted since.
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there, as in BeginVersion.
       FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -98,14 +112,14 @@ class VersionServiceStub:
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     ResolveVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ResolveVersionRequest, _versions_pb2.ResolveVersionResponse]
     """Says which version a reference stands for now, so that what follows can be pinned to it.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     ListVersions: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]
     """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
@@ -157,14 +171,19 @@ class VersionServiceStub:
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
     """
     GetLineage: _grpc.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]
-    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
-    Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset. It
+    has the ancestors of a version and its descendants, and not what else descends from its ancestors.
+
+    Deleted versions are in it, marked, and so are those of deleted models: a line of descent does not break where one
+    was deleted. A dataset that nothing was made from has a lineage without nodes.
 
     Errors:
       as GetVersion, for `ref`
     """
     DeleteVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.DeleteVersionRequest, _versions_pb2.Version]
     """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+    A child whose model is deleted does not hold it.
 
     Errors:
       as GetVersion
@@ -178,6 +197,7 @@ class VersionServiceStub:
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
       NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+      INVALID_ARGUMENT / INVALID_REFERENCE: it is not named by its number.
       FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
     """
 
@@ -188,6 +208,16 @@ class VersionServiceAsyncStub(VersionServiceStub):
     A version comes to be in one way: BeginVersion opens an upload, TransferService fills it, CommitVersion
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
+
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
 
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).
@@ -205,7 +235,9 @@ class VersionServiceAsyncStub(VersionServiceStub):
       NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
         version's own model this is said last, when all else is right.
       NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
-      NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
+      NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
+        descend from versions that are committed before it, so that no line of descent leads back to where it began.
+        Where several parents are wrong, the reason is the first one's, and there is a violation for each.
       INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
@@ -219,11 +251,13 @@ class VersionServiceAsyncStub(VersionServiceStub):
     chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
     under the model's row lock; event `version.committed` is appended in the same transaction. A refused
     commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-    the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
+    the same payload returns its version. A parent that was deleted since BeginVersion, or whose model was, stays one.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
       NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
+      NOT_FOUND / VERSION_DELETED: it was committed, and deleted since.
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there, as in BeginVersion.
       FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
       FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
       INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -250,14 +284,14 @@ class VersionServiceAsyncStub(VersionServiceStub):
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     ResolveVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.ResolveVersionRequest, _versions_pb2.ResolveVersionResponse]  # type: ignore[assignment]
     """Says which version a reference stands for now, so that what follows can be pinned to it.
 
     Errors:
       INVALID_ARGUMENT / INVALID_REFERENCE
-      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
     """
     ListVersions: _aio.UnaryUnaryMultiCallable[_versions_pb2.ListVersionsRequest, _versions_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """Lists and finds committed versions, a page at a time, without their records. Those of deleted models are left out
@@ -309,14 +343,19 @@ class VersionServiceAsyncStub(VersionServiceStub):
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the answer is larger than a message; compare fewer versions. Two always fit.
     """
     GetLineage: _aio.UnaryUnaryMultiCallable[_versions_pb2.GetLineageRequest, _versions_pb2.Lineage]  # type: ignore[assignment]
-    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
-    Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+    """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset. It
+    has the ancestors of a version and its descendants, and not what else descends from its ancestors.
+
+    Deleted versions are in it, marked, and so are those of deleted models: a line of descent does not break where one
+    was deleted. A dataset that nothing was made from has a lineage without nodes.
 
     Errors:
       as GetVersion, for `ref`
     """
     DeleteVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.DeleteVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
     """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+    A child whose model is deleted does not hold it.
 
     Errors:
       as GetVersion
@@ -330,6 +369,7 @@ class VersionServiceAsyncStub(VersionServiceStub):
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
       NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+      INVALID_ARGUMENT / INVALID_REFERENCE: it is not named by its number.
       FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
     """
 
@@ -339,6 +379,16 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
     A version comes to be in one way: BeginVersion opens an upload, TransferService fills it, CommitVersion
     makes it visible in one transaction. Before the commit nobody sees it; after it, its files, parameters,
     datasets and parents never change.
+
+    What changes is in the journal, each change one event in its transaction: `version.updated`, whose `before` and
+    `after` have the tags that differ (absent where there was none, or is none any more), the description where it does,
+    and `record_digest`; `version.deleted`, `version.restored` and `version.purged`, which have the version as in
+    `version.committed`, with a `deletion` (`actor`, `reason`) where it is deleted, and `purged` where it is purged.
+
+    A deleted version is there for no call but RestoreVersion, ListVersions (when asked) and GetLineage of others: every
+    other call that names it by its number answers NOT_FOUND / VERSION_DELETED, and the other references pass it over.
+    The server purges it after a retention time of its own: its files, curves and what it recorded are let go of, but for
+    its parents and datasets. Its number is never used again.
 
     A reference names a version: `name` (the newest committed), `name:7`, `name@alias`, or
     `name#b3:<64 hex digits>` (the newest with that manifest).
@@ -360,7 +410,9 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
             version's own model this is said last, when all else is right.
           NOT_FOUND / MODEL_DELETED: restore it first; metadata `model`, as above.
-          NOT_FOUND / VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there.
+          NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
+            descend from versions that are committed before it, so that no line of descent leads back to where it began.
+            Where several parents are wrong, the reason is the first one's, and there is a violation for each.
           INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
           INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
             but for those about `metrics` and `files`, which only the commit can know.
@@ -380,11 +432,13 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         chunk of every file present, MUST find that the files give `manifest_digest`, and numbers the version
         under the model's row lock; event `version.committed` is appended in the same transaction. A refused
         commit changes nothing: mend what it names and commit again. Committing a committed upload again with
-        the same payload returns its version. A parent whose model was deleted since BeginVersion stays a parent.
+        the same payload returns its version. A parent that was deleted since BeginVersion, or whose model was, stays one.
 
         Errors:
           NOT_FOUND / UPLOAD_NOT_FOUND
           NOT_FOUND / MODEL_DELETED: the model was deleted when the lease had run out, or since it was committed.
+          NOT_FOUND / VERSION_DELETED: it was committed, and deleted since.
+          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: a parent is not there, as in BeginVersion.
           FAILED_PRECONDITION / UPLOAD_ENDED: it was aborted or expired, or committed with another payload.
           FAILED_PRECONDITION / CHUNKS_MISSING: violations list chunks; send them and commit again.
           INVALID_ARGUMENT / MANIFEST_MISMATCH: the files that PutManifest recorded give another digest.
@@ -429,7 +483,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -442,7 +496,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT / INVALID_REFERENCE
-          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         """
 
     @_abc_1.abstractmethod
@@ -530,8 +584,11 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _versions_pb2.GetLineageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.Lineage, _abc.Awaitable[_versions_pb2.Lineage]]:
-        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset.
-        Deleted versions are in it, marked: a line of descent does not break where one was deleted.
+        """Returns what a version was made from, and what was made from it, as a graph; or what was made from a dataset. It
+        has the ancestors of a version and its descendants, and not what else descends from its ancestors.
+
+        Deleted versions are in it, marked, and so are those of deleted models: a line of descent does not break where one
+        was deleted. A dataset that nothing was made from has a lineage without nodes.
 
         Errors:
           as GetVersion, for `ref`
@@ -544,6 +601,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.Version, _abc.Awaitable[_versions_pb2.Version]]:
         """Hides a version until RestoreVersion or, after the server's retention time, for good. Its number is not used again.
+
+        A child whose model is deleted does not hold it.
 
         Errors:
           as GetVersion
@@ -563,6 +622,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND
           NOT_FOUND / VERSION_DELETED: it was purged; its bytes are gone.
+          INVALID_ARGUMENT / INVALID_REFERENCE: it is not named by its number.
           FAILED_PRECONDITION / WRONG_STATE: it is not deleted.
         """
 

@@ -15,6 +15,8 @@ from weighbridge.wire.status import from_rpc_error
 
 ACTOR_HEADER = "weighbridge-actor"
 """Who calls, percent-encoded: what a server without authentication records, marked as such."""
+_LONGEST_ACTOR = 256
+"""Characters; servers keep no more."""
 
 UNARY_DEADLINE_S = 30.0
 
@@ -63,7 +65,8 @@ def call_metadata(token: str | None) -> tuple[tuple[str, str], ...]:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container whose user has no name
         user = "unknown"
-    metadata = ((ACTOR_HEADER, quote(user)),)
+    # The environment may name a user in bytes that are no text; the name must not be what fails a call.
+    metadata = ((ACTOR_HEADER, quote(user[:_LONGEST_ACTOR], errors="backslashreplace")),)
     return (*metadata, ("authorization", f"Bearer {token}")) if token else metadata
 
 

@@ -185,7 +185,7 @@ class VersionRows(Protocol):
         ...
 
     def newer(self, model: str, number: int, manifest: Digest | None = None) -> list[str]:
-        """Those with a higher number, deleted ones too, as ``name:number``; those with that manifest where one is given."""
+        """Those with a higher number as ``name:number``, deleted ones too; with that manifest where one is given."""
         ...
 
     def at(self, keys: Sequence[int]) -> dict[int, Version]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from weighbridge.core.errors import LimitExceeded
-from weighbridge.core.limits import RECORD_BYTES
+from weighbridge.core.limits import RECORD_BYTES, record_too_long
 from weighbridge.core.record_form import record_members, record_of
 from weighbridge.core.values import Record
 from weighbridge_server.domain.canonical import canonical_json
@@ -20,11 +19,7 @@ def record_text(record: Record) -> str:
     text = canonical_json(record_members(record))
     size_bytes = len(text.encode())
     if size_bytes > RECORD_BYTES:
-        raise LimitExceeded(
-            f"the record is {size_bytes} bytes long; at most {RECORD_BYTES} are kept. "
-            "Push long texts and tables as files of the version",
-            details={"limit": str(RECORD_BYTES), "actual": str(size_bytes)},
-        )
+        raise record_too_long(size_bytes)
     return text
 
 

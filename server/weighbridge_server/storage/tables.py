@@ -145,9 +145,9 @@ class MetricSummary(_Table):
     class Meta:
         primary_key = peewee.CompositeKey("log", "name")
         indexes = (
-            (("name", "latest"), False),
-            (("name", "min"), False),
-            (("name", "max"), False),
+            (("name", "latest", "log"), False),
+            (("name", "min", "log"), False),
+            (("name", "max", "log"), False),
             (("name", "log", "latest", "latest_step", "min", "max", "points"), False),
         )
 

@@ -147,6 +147,11 @@ _INDEXES = (
         chunks_total, energy_kwh, energy_gco2e, deleted_time
     )
     """,
+    # With what leads from there to the versions.
+    "DROP INDEX metric_summary_name_latest, metric_summary_name_min, metric_summary_name_max",
+    "CREATE INDEX metric_summary_name_latest ON metric_summary (name, latest, log_id)",
+    "CREATE INDEX metric_summary_name_min ON metric_summary (name, min, log_id)",
+    "CREATE INDEX metric_summary_name_max ON metric_summary (name, max, log_id)",
     """
     CREATE INDEX metric_summary_listed ON metric_summary (name, log_id)
     INCLUDE (latest, latest_step, min, max, points)

@@ -6,7 +6,7 @@ both can together. Whoever finds that one of them is small looks at these versio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from weighbridge_server.domain.expressions.typed import (
     Arithmetic,
@@ -34,13 +34,17 @@ _MOST_TOGETHER = 64
 """Terms of ``||`` that are looked up one by one."""
 
 
-def narrowed(node: Typed, parameters: Parameters, *, guarded: bool) -> list[str]:
-    """Statements, each for the ids of all versions that the condition can hold for, and maybe others."""
-    return _Narrowing(parameters, guarded=guarded).where_it_holds(node)
+def narrowed(node: Typed, most: int, parameters: Parameters, *, guarded: bool) -> list[str]:
+    """Statements, each for the ids of all versions that the condition can hold for, and maybe others.
+
+    They stop at ``most``, or somewhat later: what has more is not narrow.
+    """
+    return _Narrowing(most, parameters, guarded=guarded).where_it_holds(node)
 
 
 class _Narrowing:
-    def __init__(self, parameters: Parameters, *, guarded: bool) -> None:
+    def __init__(self, most: int, parameters: Parameters, *, guarded: bool) -> None:
+        self._limit = f"LIMIT {most}"
         self._parameters = parameters
         self._guarded = guarded
 
@@ -56,7 +60,7 @@ class _Narrowing:
                 return self._by_items(node, Conditions.holds)
             case Present(_, path):
                 source = source_of(path)
-                return [self._ids(source, "TRUE")] if source is not None else []
+                return [self._ids(source, "TRUE", "")] if source is not None else []
             case Every():
                 return []
         return self._by_source(node, Conditions.holds)
@@ -84,18 +88,25 @@ class _Narrowing:
             return []
         (source,) = sources
         if source is None:
-            return [f"SELECT v.id FROM version v WHERE {of(self._conditions({}), node)}"]
-        return [self._ids(source, of(self._conditions({source: "f"}), node))]
+            by = "" if _is_name(node) else f"ORDER BY {found[0].sql}"
+            return [f"(SELECT v.id FROM version v WHERE {of(self._conditions({}), node)} {by} {self._limit})"]
+        condition = of(self._conditions({source: "f"}), node)
+        return [self._ids(source, condition, _led_by(found))]
 
     def _conditions(self, joined: Mapping[Source, str]) -> Conditions:
         return Conditions(self._parameters, joined, guarded=self._guarded)
 
-    def _ids(self, source: Source, condition: str) -> str:
-        wanted = " AND ".join([*source.own("f", self._parameters), condition])
+    def _ids(self, source: Source, condition: str, by: str) -> str:
+        """``by``: the column whose index leads there. Sorted by it, it is the one that the planner takes."""
+        order = f"ORDER BY {by}" if by else ""
+        rows = f"{source.table} f WHERE {' AND '.join([*source.own('f', self._parameters), condition])}"
         if source.version_id:
-            return f"SELECT f.{source.version_id} FROM {source.table} f WHERE {wanted}"
+            return f"(SELECT f.{source.version_id} FROM {rows} {order} {self._limit})"
         link = source.link.format(a="f")
-        return f"SELECT v.id FROM {source.table} f JOIN version v ON {link} WHERE {wanted}"
+        if source is MODEL:
+            return f"(SELECT v.id FROM {source.table} f JOIN version v ON {link} WHERE {condition} {self._limit})"
+        few = f"(SELECT f.{source.key} FROM {rows} {order} {self._limit}) f"
+        return f"(SELECT v.id FROM {few} JOIN version v ON {link} {self._limit})"
 
     def _by_items(self, node: Some | Every, of: Callable[[Conditions, Typed], str]) -> list[str]:
         if any(True for _ in _columns(node.condition)):
@@ -103,13 +114,20 @@ class _Narrowing:
         table = LISTS[node.rows]
         conditions = self._conditions({})
         condition = conditions.of_item(node, "i", lambda asked: of(conditions, asked))
-        return [f"SELECT {table.version_id.format(a='i')} FROM {table.tables.format(a='i')} WHERE {condition}"]
+        rows = f"{table.tables.format(a='i')} WHERE {condition}"
+        return [f"(SELECT {table.version_id.format(a='i')} FROM {rows} {self._limit})"]
 
 
 def _together(found: list[list[str]]) -> list[str]:
     if not all(found) or len(found) > _MOST_TOGETHER:
         return []
-    return [" UNION ALL ".join(statements[0] for statements in found)]
+    return [f"({' UNION ALL '.join(statements[0] for statements in found)})"]
+
+
+def _led_by(columns: Sequence[Column]) -> str:
+    """The column of an index that has its values in their order; empty: the condition asks for no value, or several."""
+    names = {column.start or column.sql for column in columns if column.indexed}
+    return names.pop().format(a="f") if len(names) == 1 else ""
 
 
 def _leads(column: Column) -> bool:

@@ -140,13 +140,15 @@ class SearchRows:
         parameters = Parameters()
         statements = []
         if search.model:
-            statements.append(f"SELECT v.id FROM version v WHERE {of_model(search.model, parameters)}")
+            statements.append(
+                f"(SELECT v.id FROM version v WHERE {of_model(search.model, parameters)} LIMIT {_FEW + 1})"
+            )
         if search.manifest is not None:
-            statements.append(f"SELECT v.id FROM version v WHERE v.manifest = {parameters.add(search.manifest)}")
+            statements.append(f"(SELECT v.id FROM version v WHERE v.manifest = {parameters.add(search.manifest)})")
         if search.condition is not None:
-            statements += narrowed(search.condition, parameters, guarded=guarded)
+            statements += narrowed(search.condition, _FEW + 1, parameters, guarded=guarded)
         for statement in statements[:_MOST_NARROWED]:
-            ids = self._rows(f"SELECT * FROM ({statement}) AS narrowed LIMIT {_FEW + 1}", parameters)
+            ids = self._rows(f"SELECT * FROM {statement} AS narrowed LIMIT {_FEW + 1}", parameters)
             if len(ids) <= _FEW:
                 return [version_id for (version_id,) in ids]
         return None
