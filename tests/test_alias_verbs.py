@@ -23,6 +23,13 @@ def model(client: wb.Client, new_model: NewModel, tmp_path: Path) -> str:
     return pushed(client, new_model(), 3, tmp_path)
 
 
+@pytest.mark.parametrize("verb", ["set", "rm", "list", "history"])
+def test_the_help_of_every_verb_has_examples_and_fits(run_cli: RunCli, verb: str) -> None:
+    lines = run_cli("alias", verb, "--help").out.splitlines()
+    assert "  Examples:" in lines
+    assert max(map(len, lines)) <= 80
+
+
 def test_alias_set_says_what_points_where(run_cli: RunCli, client: wb.Client, model: str) -> None:
     said = run_cli("alias", "set", f"{model}@champion", "2", "--reason", "better on cards")
     held = client.resolve(f"{model}@champion")

@@ -9,10 +9,11 @@ from typing import BinaryIO
 
 from weighbridge.core.checkpoint import CHECKPOINT_BYTES, Checkpoint
 from weighbridge.core.digest import Digest
-from weighbridge.core.errors import InternalError, InvalidRequest, SourceUnreadable, UsageError, Violation
+from weighbridge.core.errors import InternalError, SourceUnreadable, UsageError
 from weighbridge.core.event_chain import EventChain, broken
 from weighbridge.core.event_text import LINE_BYTES, parse_event_line
 from weighbridge.core.refs import check_model_name
+from weighbridge.core.unicode_check import check_unicode
 from weighbridge.core.values import Event
 from weighbridge.v1 import journal_pb2
 from weighbridge.wire import convert
@@ -45,10 +46,7 @@ def events_wanted(
     """
     if model:
         check_model_name(model)
-    texts = {"resource": resource, "actor": actor, "action": action}
-    violations = [Violation(field, "is not valid Unicode") for field, text in texts.items() if not _encodes(text)]
-    if violations:
-        raise InvalidRequest("events cannot be asked for", violations=violations)
+    check_unicode("events", {"resource": resource, "actor": actor, "action": action})
     try:
         return journal_pb2.ListEventsRequest(
             page_size=EVENTS_PER_PAGE,
@@ -62,14 +60,6 @@ def events_wanted(
         )
     except (ValueError, OverflowError) as fault:
         raise UsageError("a time is beyond the years 1 to 9999") from fault
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def server_head(connection: Connection, progress: JournalProgress) -> Head:

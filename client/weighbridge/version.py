@@ -128,12 +128,10 @@ class VersionInProgress:
             InvalidRequest: the name is empty or too long, or the value or the step is no number.
             WeighbridgeError: why earlier points could not be sent, or are too many to wait.
         """
-        self._require_open()
         self._metrics.log(name, value, step)
 
     def log_metrics(self, values: Mapping[str, SupportsFloat], step: int = 0) -> None:
         """Records a point of each of several metrics; as ``log_metric``."""
-        self._require_open()
         self._metrics.log_all(values, step)
 
     def add_dataset(self, name: str, version: str = "", *, digest: str = "", uri: str = "", role: str = "") -> None:
@@ -192,7 +190,7 @@ class VersionInProgress:
 
     def _require_open(self) -> None:
         if self._ended.is_set():
-            raise UsageError("the version was committed or given up; begin another")
+            raise _over()
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -308,7 +306,6 @@ class VersionInProgress:
     def abort(self) -> None:
         """Gives the version up. What was uploaded is kept for a day, so that a next try need not send it."""
         self._given_up.set()
-        self._metrics.abort()
         self._end()
         try:
             request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)
@@ -318,6 +315,7 @@ class VersionInProgress:
 
     def _end(self) -> None:
         self._ended.set()
+        self._metrics.end(_over())
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     def __enter__(self) -> VersionInProgress:
@@ -344,6 +342,10 @@ class VersionInProgress:
                 self._connection.call(self._connection.versions.RenewUpload, request)
             except WeighbridgeError:
                 continue  # the next call that matters says what is wrong
+
+
+def _over() -> UsageError:
+    return UsageError("the version was committed or given up; begin another")
 
 
 def _sum(before: float | None, more: float | None) -> float | None:

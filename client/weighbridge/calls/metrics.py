@@ -12,6 +12,7 @@ from weighbridge.core.errors import DataLoss, InternalError, UsageError
 from weighbridge.core.limits import METRIC_POINTS_PER_CALL, METRIC_POINTS_PER_VERSION
 from weighbridge.core.record_check import check_metrics
 from weighbridge.core.refs import parse_ref
+from weighbridge.core.unicode_check import check_unicode
 from weighbridge.core.values import MetricPoint
 from weighbridge.v1 import records_pb2, versions_pb2
 from weighbridge.wire import convert
@@ -65,7 +66,7 @@ class MetricCalls(Connected):
             Curves with the arrays ``steps``, ``times`` and ``values``, of 24 bytes a point; they are the caller's.
 
         Raises:
-            InvalidRequest: ``most_points`` is 1, 2, 3, or above a million.
+            InvalidRequest: ``most_points`` is 1, 2, 3, or above a million; or a name is no text.
             InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted, AliasNotFound.
         """
         parse_ref(ref)
@@ -73,6 +74,7 @@ class MetricCalls(Connected):
             raise UsageError(f"names is a list of metrics, such as [{names!r}]")
         if not 0 <= most_points < 2**32:
             raise UsageError(f"most_points is {most_points}; it is 0 or a number of points")
+        check_unicode("metrics", {f"names[{place}]": name for place, name in enumerate(names)})
         request = versions_pb2.GetMetricsRequest(ref=ref, names=names, most_points=most_points)
         parts: dict[str, list[MetricCurve]] = self._connection.patience().run(lambda: self._curves(request))
         return {name: joined(of_name) for name, of_name in parts.items()}

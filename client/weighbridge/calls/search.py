@@ -8,6 +8,7 @@ from itertools import islice
 from weighbridge.calls.connected import PAGE_SIZE, Connected
 from weighbridge.core.errors import UsageError
 from weighbridge.core.refs import check_model_name
+from weighbridge.core.unicode_check import check_unicode
 from weighbridge.core.values import Version
 from weighbridge.v1 import versions_pb2
 from weighbridge.wire import convert
@@ -56,6 +57,8 @@ class SearchCalls(Connected):
             raise UsageError(f"show_metrics is a list of names, such as [{show_metrics!r}]")
         if limit is not None and limit < 0:
             raise UsageError(f"a limit of {limit} is none; it is 0 or more")
+        shown = {f"show_metrics[{place}]": name for place, name in enumerate(show_metrics)}
+        check_unicode("versions", {"filter": filter, "order_by": order_by, **shown})
         # Of those that are deleted too, how many are not is not known before.
         size = PAGE_SIZE if deleted or limit is None else min(PAGE_SIZE, max(1, limit))
 

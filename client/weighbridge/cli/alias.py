@@ -50,7 +50,8 @@ def set_alias(options: GlobalOptions, name: str, version: str, expected: int | N
     \b
     Examples:
       weighbridge alias set fraud.tabular.transformer@champion 7
-      weighbridge alias set fraud.tabular.transformer@champion 8 --expect 41 --reason "better on cards"
+      weighbridge alias set fraud.tabular.transformer@champion 8 --expect 41 \\
+          --reason "better on cards"
     """
     model, word = parse_alias(name)
     number = version_number(version, model)
@@ -93,7 +94,7 @@ def list_aliases(options: GlobalOptions, model: str) -> None:
     \b
     Examples:
       weighbridge alias list fraud.tabular.transformer
-      weighbridge alias list fraud.tabular.transformer --json | jq '.aliases[] | {alias, version}'
+      weighbridge alias list fraud.vision.resnet --json | jq '.aliases[].ref'
     """
     with options.connect() as client:
         found = client.aliases(model)
@@ -129,7 +130,7 @@ def history(options: GlobalOptions, name: str, at: str | None) -> None:
     \b
     Examples:
       weighbridge alias history fraud.tabular.transformer@production
-      weighbridge alias history fraud.tabular.transformer@production --at 2026-11-17T09:00
+      weighbridge alias history fraud.vision.resnet@production --at 2026-11-17
     """
     time = parse_time("--at", at)
     parse_alias(name)

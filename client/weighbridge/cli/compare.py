@@ -47,8 +47,8 @@ def compare(
     \b
     Examples:
       weighbridge compare fraud.tabular.transformer:6 fraud.tabular.transformer:7
-      weighbridge compare fraud.tabular.transformer@production fraud.tabular.transformer
-      weighbridge compare fraud.tabular.transformer:6 fraud.tabular.transformer:7 --html comparison.html
+      weighbridge compare fraud.tabular.trees@production fraud.tabular.trees
+      weighbridge compare fraud.tabular.trees:6 fraud.tabular.trees --html it.html
       weighbridge compare a.b.c:1 a.b.c:2 --json | jq '.suspects'
     """
     if html == _STANDARD_OUTPUT and options.json:

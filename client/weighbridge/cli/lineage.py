@@ -37,7 +37,7 @@ def lineage(
       weighbridge lineage fraud.tabular.transformer:7
       weighbridge lineage fraud.tabular.transformer --up --depth 2
       weighbridge lineage --dataset sha256:9f86d081… -q
-      weighbridge lineage fraud.tabular.transformer --dot | dot -Tsvg > lineage.svg
+      weighbridge lineage fraud.tabular.transformer --dot | dot -Tsvg > it.svg
     """
     if (ref is None) == (dataset is None):
         raise click.UsageError("name a version, or a dataset with --dataset DIGEST")

@@ -42,7 +42,7 @@ def metrics(options: GlobalOptions, ref: str, names: tuple[str, ...], as_csv: bo
     Examples:
       weighbridge metrics fraud.tabular.transformer
       weighbridge metrics fraud.tabular.transformer:7 loss --csv > loss.csv
-      weighbridge metrics fraud.tabular.transformer:7 --json --points 500 | jq .metrics
+      weighbridge metrics fraud.tabular.transformer:7 --json --points 500
     """
     if as_csv and options.json:
         raise click.UsageError("--csv and --json are two ways to print; choose one")

@@ -51,8 +51,9 @@ def promote(
     \b
     Examples:
       weighbridge promote fraud.tabular.transformer:8 staging
-      weighbridge promote fraud.tabular.transformer@staging production --dry-run
-      weighbridge promote fraud.tabular.transformer@staging production --reason "won the A/B test"
+      weighbridge promote fraud.vision.resnet@staging production --dry-run
+      weighbridge promote fraud.vision.resnet@staging production \\
+          --reason "won the A/B test"
     """
     parse_ref(ref)
     with options.connect() as client:
@@ -92,8 +93,10 @@ def rollback(options: GlobalOptions, name: str, reason: str, to: str | None, exp
 
     \b
     Examples:
-      weighbridge rollback fraud.tabular.transformer@production --reason "declines doubled"
-      weighbridge rollback fraud.tabular.transformer@production --to 5 --reason "the last good one"
+      weighbridge rollback fraud.vision.resnet@production \\
+          --reason "declines doubled"
+      weighbridge rollback fraud.vision.resnet@production --to 5 \\
+          --reason "the last good one"
     """
     model, _ = parse_alias(name)
     number = None if to is None else version_number(to, model)

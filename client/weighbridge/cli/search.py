@@ -49,11 +49,11 @@ def search(
 
     \b
     Examples:
-      weighbridge search 'metrics.accuracy > 0.9 && tags.hardware_target == "gpu"'
-      weighbridge search 'stage == "production" && created_time < timestamp("2026-01-01")'
-      weighbridge search 'datasets.exists(d, d.name == "transactions" && d.version == "2026-10")'
+      weighbridge search 'metrics.auc > 0.9 && tags.hardware_target == "gpu"'
+      weighbridge search 'created_time < timestamp("2026-01-01")'
+      weighbridge search 'datasets.exists(d, d.name == "transactions")'
       weighbridge search 'environment.packages["torch"].startsWith("2.1.")' -q
-      weighbridge search --order-by 'metrics.accuracy / (energy.gco2e / 1000) desc' --limit 10
+      weighbridge search --order-by 'metrics.auc / energy.gco2e desc' --limit 10
     """
     try:
         with options.connect() as client:

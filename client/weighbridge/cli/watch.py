@@ -34,7 +34,7 @@ def watch(options: GlobalOptions, ref: str, command: str | None, after: int | No
       weighbridge watch fraud.tabular.transformer@production
       weighbridge watch fraud.tabular.transformer@production --json | jq -r .ref
       weighbridge watch fraud.tabular.transformer@production \\
-          --exec 'weighbridge pull "$WEIGHBRIDGE_REF" models/ && systemctl reload scorer'
+          --exec 'weighbridge pull "$WEIGHBRIDGE_REF" models/'
     """
     with options.connect() as client:
         for change in client.watch(ref, after_revision=after):

@@ -452,6 +452,7 @@ ALL: tuple[type[peewee.Model], ...] = (
     Alias,
     VersionParent,
     VersionFile,
+    Deployment,
     Upload,
     UploadChunk,
     UploadFile,

@@ -12,6 +12,7 @@ from weighbridge_server.domain.expressions.typed import (
     Arithmetic,
     As,
     Both,
+    Choose,
     Compare,
     Constant,
     Either,
@@ -25,10 +26,14 @@ from weighbridge_server.domain.expressions.typed import (
     Some,
     TextTest,
     Typed,
+    inside,
 )
 from weighbridge_server.domain.expressions.types import Kind
 from weighbridge_server.storage.search.conditions import Conditions
 from weighbridge_server.storage.search.sources import LISTS, MODEL, Column, Parameters, Source, column_of, source_of
+
+_OF_ITEMS = (Constant, Field, Both, Either, Not, Compare, OneOf, TextTest, Arithmetic, Negative, Length, Choose)
+"""What can be asked of the items of a list without a look at the version that has it."""
 
 _MOST_TOGETHER = 64
 """Terms of ``||`` that are looked up one by one."""
@@ -63,7 +68,7 @@ class _Narrowing:
                 return [self._ids(source, "TRUE", "")] if source is not None else []
             case Every():
                 return []
-        return self._by_source(node, Conditions.holds)
+        return self._by_source(node, holds=True)
 
     def where_it_fails(self, node: Typed) -> list[str]:
         match node:
@@ -77,9 +82,9 @@ class _Narrowing:
                 return self._by_items(node, Conditions.fails)
             case Some() | Present():
                 return []
-        return self._by_source(node, Conditions.fails)
+        return self._by_source(node, holds=False)
 
-    def _by_source(self, node: Typed, of: Callable[[Conditions, Typed], str]) -> list[str]:
+    def _by_source(self, node: Typed, *, holds: bool) -> list[str]:
         """By one table, where the condition asks no other."""
         columns = list(_columns(node))
         found = [column for column in columns if column is not None]
@@ -87,19 +92,20 @@ class _Narrowing:
         if len(found) < len(columns) or len(sources) != 1 or not (all(map(_leads, found)) or _is_name(node)):
             return []
         (source,) = sources
+        of = Conditions.holds if holds else Conditions.fails
         if source is None:
             by = "" if _is_name(node) else f"ORDER BY {found[0].sql}"
             return [f"(SELECT v.id FROM version v WHERE {of(self._conditions({}), node)} {by} {self._limit})"]
         condition = of(self._conditions({source: "f"}), node)
-        return [self._ids(source, condition, _led_by(found))]
+        return [self._ids(source, condition, _led_by(found) if _seeks(node, holds=holds) else "")]
 
     def _conditions(self, joined: Mapping[Source, str]) -> Conditions:
         return Conditions(self._parameters, joined, guarded=self._guarded)
 
     def _ids(self, source: Source, condition: str, by: str) -> str:
         """``by``: the column whose index leads there. Sorted by it, it is the one that the planner takes."""
-        order = f"ORDER BY {by}" if by else ""
-        rows = f"{source.table} f WHERE {' AND '.join([*source.own('f', self._parameters), condition])}"
+        order, there = (f"ORDER BY {by}", [f"{by} IS NOT NULL"]) if by else ("", [])
+        rows = f"{source.table} f WHERE {' AND '.join([*source.own('f', self._parameters), *there, condition])}"
         if source.version_id:
             return f"(SELECT f.{source.version_id} FROM {rows} {order} {self._limit})"
         link = source.link.format(a="f")
@@ -109,7 +115,7 @@ class _Narrowing:
         return f"(SELECT v.id FROM {few} JOIN version v ON {link} {self._limit})"
 
     def _by_items(self, node: Some | Every, of: Callable[[Conditions, Typed], str]) -> list[str]:
-        if any(True for _ in _columns(node.condition)):
+        if not all(isinstance(part, _OF_ITEMS) and _is_of_item(part) for part in inside(node.condition)):
             return []
         table = LISTS[node.rows]
         conditions = self._conditions({})
@@ -124,8 +130,22 @@ def _together(found: list[list[str]]) -> list[str]:
     return [f"({' UNION ALL '.join(statements[0] for statements in found)})"]
 
 
+def _is_of_item(node: Typed) -> bool:
+    return not isinstance(node, Field) or bool(node.row)
+
+
+def _seeks(node: Typed, *, holds: bool) -> bool:
+    """Whether a comparison looks for a value or a range, and not for all but these."""
+    match node:
+        case Compare(_, operator):
+            return operator != ("!=" if holds else "==")
+        case OneOf(_, _, options):
+            return holds and len({option.kind for option in options}) == 1
+    return holds and isinstance(node, TextTest)
+
+
 def _led_by(columns: Sequence[Column]) -> str:
-    """The column of an index that has its values in their order; empty: the condition asks for no value, or several."""
+    """The column of an index that has its values in their order; empty: the condition asks for several, or for none."""
     names = {column.start or column.sql for column in columns if column.indexed}
     return names.pop().format(a="f") if len(names) == 1 else ""
 
@@ -143,20 +163,27 @@ def _is_name(node: Typed) -> bool:
     return False
 
 
-def _columns(node: Typed) -> Iterator[Column | None]:
-    """What a comparison asks of a version; None: more than a row says, or what holds where something is missing."""
+def _columns(node: Typed, kind: Kind = Kind.TEXT) -> Iterator[Column | None]:
+    """What a comparison asks of a version; None: more than a row says, or what holds where something is missing.
+
+    ``kind``: as what a VALUE is taken. Whichever it is, the row is the same.
+    """
     match node:
         case Constant():
             return
-        case Field(_, kind, row, _):
+        case Field(_, own, row, _):
             if not row:
-                # Of a VALUE whichever column it is kept in: the row counts.
-                yield column_of(node, Kind.TEXT if kind is Kind.VALUE else kind)
-        case As(_, kind, field):
-            yield column_of(field, kind)
-        case Negative(_, operand) | OneOf(_, operand) | Length(_, operand):
+                yield column_of(node, kind if own is Kind.VALUE else own)
+        case As(_, own, field):
+            yield column_of(field, own)
+        case OneOf(_, operand, options):
+            yield from _columns(operand, options[0].kind if options else Kind.TEXT)
+        case Negative(_, operand) | Length(_, operand):
             yield from _columns(operand)
-        case Compare(_, _, left, right) | Arithmetic(_, _, left, right) | TextTest(_, _, left, right):
+        case Compare(_, _, left, right):
+            yield from _columns(left, right.kind if right.kind is not Kind.VALUE else Kind.TEXT)
+            yield from _columns(right, left.kind if left.kind is not Kind.VALUE else Kind.TEXT)
+        case Arithmetic(_, _, left, right) | TextTest(_, _, left, right):
             yield from _columns(left)
             yield from _columns(right)
         case _:

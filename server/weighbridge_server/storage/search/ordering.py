@@ -26,16 +26,20 @@ class Ordering:
     """What versions of this section fulfil, and stand behind the position that was asked for."""
 
 
-def ordering(section: Section, after: Position | None, conditions: Conditions, parameters: Parameters) -> Ordering:
-    """The SQL of a section, from a position of it on."""
+def ordering(
+    section: Section, after: Position | None, conditions: Conditions, parameters: Parameters, *, first: str = ""
+) -> Ordering:
+    """The SQL of a section, from a position of it on; ``first``: what the first key is called, where it is known."""
     # The first key has a value, if the section is not one that lacks it.
-    firsts = [place == 0 and section.lacking is None for place in range(len(section.keys))]
-    keys = [_key(key, conditions, first=first) for key, first in zip(section.keys, firsts, strict=True)]
+    leading = [place == 0 and section.lacking is None for place in range(len(section.keys))]
+    keys = [_key(key, conditions, first=leads) for key, leads in zip(section.keys, leading, strict=True)]
+    if first:
+        keys[0] = first
     by = [f"k{place}{' DESC' if key.descending else ''} NULLS LAST" for place, key in enumerate(section.keys)]
     within = []
     if section.lacking is not None:
         within.append(_lacks(section.lacking, conditions))
-    elif section.keys and may_lack(section.keys[0].expression):
+    elif section.keys and not first and may_lack(section.keys[0].expression):
         within.append(first_has(section.keys[0], keys[0]))
     if after is not None:
         within.append(_behind(section.keys, keys, after.keys, parameters.add(after.id), parameters))

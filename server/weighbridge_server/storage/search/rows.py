@@ -31,7 +31,11 @@ from weighbridge_server.storage.search.sources import Parameters
 from weighbridge_server.storage.search.statements import Part, among, listed, of_model, walked
 
 _FEW = 2000
-"""So many versions are looked at one by one: some 10 ms."""
+"""So many versions are looked at one by one, where it is certain that there are no others: some 10 ms."""
+_WALKED = 10
+"""So many times a page are looked at of those that come first, which may not be enough."""
+_WALKED_PLAIN = 3
+"""As ``_WALKED``, where each that is looked at is wanted, but for those that are equal at the end."""
 _MOST_NARROWED = 8
 """Statements that look whether few versions are in question."""
 _TIME_LIMIT_S = 10
@@ -42,9 +46,10 @@ _SETTINGS = {
     "work_mem": "32MB",
     # In the tables records lie between; the indexes have what is asked for side by side.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
 }
-_LISTING = ("enable_nestloop", "enable_bitmapscan")
-"""What is off while everything is joined."""
+_ONE_BY_ONE = {"enable_nestloop": "on", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_ALL_AT_ONCE = {"enable_nestloop": "off", "enable_hashjoin": "on", "enable_mergejoin": "on"}
 
 
 class SearchRows:
@@ -104,13 +109,15 @@ class SearchRows:
         return mistakes
 
     def _page(self, search: Search, newest: int, after: Position | None, size: int, *, guarded: bool) -> list[Position]:
-        self._set(_SETTINGS)
+        self._set({**_SETTINGS, **_ONE_BY_ONE})
         few = self._few(search, guarded=guarded)
+        rows = self._database.rows("SELECT id FROM model WHERE deleted_time IS NOT NULL")
+        hidden = [model_id for (model_id,) in rows]
         found: list[Position] = []
         first = 0 if after is None else after.section
         for number, section in enumerate(search.sections[first:], first):
             behind = after if after is not None and after.section == number else None
-            part = Part(search, section, newest, behind, size - len(found), guarded)
+            part = Part(search, section, newest, behind, size - len(found), hidden, guarded)
             found += [Position(number, keys, version_id) for version_id, *keys in self._first(part, few)]
             if len(found) == size:
                 break
@@ -120,17 +127,18 @@ class SearchRows:
         parameters = Parameters()
         if few is not None:
             return self._rows(among(part, few, parameters), parameters)
-        # Without a condition each that is walked is one that is wanted.
-        plain = part.search.condition is None and not part.section.keys and part.section.lacking is None
-        walk = walked(part, part.size if plain else _FEW, parameters)
+        plain = part.search.condition is None and part.section.lacking is None
+        certain = plain and not part.section.keys
+        times = 1 if certain else _WALKED_PLAIN if plain else _WALKED
+        walk = walked(part, times * part.size, parameters)
         if walk:
             found = self._rows(walk, parameters)
-            if plain or len(found) == part.size:
+            if certain or len(found) == part.size:
                 return found
-        self._set(dict.fromkeys(_LISTING, "off"))
         parameters = Parameters()
+        self._set(_ALL_AT_ONCE)
         found = self._rows(listed(part, parameters), parameters)
-        self._set(dict.fromkeys(_LISTING, "on"))
+        self._set(_ONE_BY_ONE)
         return found
 
     def _few(self, search: Search, *, guarded: bool) -> Sequence[int] | None:

@@ -26,6 +26,8 @@ class Part:
     newest: int
     after: Position | None
     size: int
+    hidden: Sequence[int]
+    """The ids of deleted models, whose versions are in no list of all models."""
     guarded: bool
     """Arithmetic looks before it may overflow."""
 
@@ -33,7 +35,7 @@ class Part:
 def among(part: Part, ids: Sequence[int], parameters: Parameters) -> str:
     """The first of these versions."""
     few = f"v.id = ANY({parameters.add(list(ids))}::bigint[])"
-    return _statement(part, "version v", {}, [few, *in_question(part.search, part.newest, parameters)], parameters)
+    return _statement(part, "version v", {}, [few, *in_question(part, parameters)], parameters)
 
 
 def walked(part: Part, most: int, parameters: Parameters) -> str:
@@ -52,7 +54,8 @@ def walked(part: Part, most: int, parameters: Parameters) -> str:
             else "w.k < (SELECT max(k) FROM walked)"
         )
         wanted.append(f"({edge} OR (SELECT count(*) FROM walked) < {most})")
-    statement = _statement(part, "walked w JOIN version v ON v.id = w.id", {}, wanted, parameters)
+    first = "w.k" if part.section.keys else ""
+    statement = _statement(part, "walked w JOIN version v ON v.id = w.id", {}, wanted, parameters, first=first)
     return f"WITH walked AS MATERIALIZED ({walk} LIMIT {most}) {statement}"
 
 
@@ -60,19 +63,20 @@ def listed(part: Part, parameters: Parameters) -> str:
     """The first of all, whatever it takes."""
     joined = {source: f"j{place}" for place, source in enumerate(islice(dict.fromkeys(_sources(part)), _MOST_JOINED))}
     tables = [f"LEFT JOIN {source.table} {alias} ON {source.on(alias, parameters)}" for source, alias in joined.items()]
-    wanted = in_question(part.search, part.newest, parameters)
+    wanted = in_question(part, parameters)
     return _statement(part, " ".join(["version v", *tables]), joined, wanted, parameters)
 
 
-def in_question(search: Search, newest: int, parameters: Parameters) -> list[str]:
+def in_question(part: Part, parameters: Parameters) -> list[str]:
     """What holds of all versions that the list may have, whatever its condition is."""
-    wanted = [f"v.id <= {parameters.add(newest)}"]
+    search = part.search
+    wanted = [f"v.id <= {parameters.add(part.newest)}"]
     if not search.deleted:
         wanted.append("v.deleted_time IS NULL")
     if search.model:
         wanted.append(of_model(search.model, parameters))
-    else:
-        wanted.append("v.model_id NOT IN (SELECT id FROM model WHERE deleted_time IS NOT NULL)")
+    elif part.hidden:
+        wanted.append(f"v.model_id <> ALL({parameters.add(list(part.hidden))}::bigint[])")
     if search.manifest is not None:
         wanted.append(f"v.manifest = {parameters.add(search.manifest)}")
     return wanted
@@ -84,10 +88,16 @@ def of_model(name: str, parameters: Parameters) -> str:
 
 
 def _statement(
-    part: Part, tables: str, joined: Mapping[Source, str], wanted: Sequence[str], parameters: Parameters
+    part: Part,
+    tables: str,
+    joined: Mapping[Source, str],
+    wanted: Sequence[str],
+    parameters: Parameters,
+    *,
+    first: str = "",
 ) -> str:
     conditions = Conditions(parameters, joined, guarded=part.guarded)
-    order = ordering(part.section, part.after, conditions, parameters)
+    order = ordering(part.section, part.after, conditions, parameters, first=first)
     keys = "".join(f", {sql} AS k{place}" for place, sql in enumerate(order.keys))
     all_wanted = [*wanted, *order.within]
     if part.search.condition is not None:
@@ -98,7 +108,7 @@ def _statement(
 
 def _walk(part: Part, parameters: Parameters) -> str:
     """All that are in question, in the order of an index; those before the position are left out."""
-    wanted = in_question(part.search, part.newest, parameters)
+    wanted = in_question(part, parameters)
     if not part.section.keys:
         if part.after is not None:
             wanted.append(f"v.id < {parameters.add(part.after.id)}")
@@ -107,14 +117,17 @@ def _walk(part: Part, parameters: Parameters) -> str:
     found = column(key.expression)
     if found is None or not found.indexed or key.expression.kind is Kind.TRUTH:
         return ""
-    sql = (found.start or found.sql).format(a="f")
-    tables = "version v"
-    if found.source is not None:
-        tables = f"{found.source.table} f JOIN version v ON {found.source.link.format(a='f')}"
-        wanted += found.source.own("f", parameters)
-    wanted += _from(part, key, sql, parameters)
     direction = "DESC" if key.descending else "ASC"
-    return f"SELECT v.id, {sql} AS k FROM {tables} WHERE {' AND '.join(wanted)} ORDER BY {sql} {direction}"
+    if found.source is None:
+        wanted += _from(part, key, found.sql, parameters)
+        where = " AND ".join(wanted)
+        return f"SELECT v.id, {found.sql} AS k FROM version v WHERE {where} ORDER BY {found.sql} {direction}"
+    sql = (found.start or found.sql).format(a="f")
+    where = " AND ".join([*found.source.own("f", parameters), *_from(part, key, sql, parameters)])
+    source = f"SELECT *, {sql} AS k FROM {found.source.table} f WHERE {where} ORDER BY {sql} {direction} OFFSET 0"
+    # LATERAL and OFFSET: one row after the other, as the index has them, until there are enough.
+    version = f"SELECT v.id FROM version v WHERE {' AND '.join([found.source.link.format(a='f'), *wanted])} OFFSET 0"
+    return f"SELECT v.id, f.k FROM ({source}) AS f CROSS JOIN LATERAL ({version}) AS v ORDER BY f.k {direction}"
 
 
 def _from(part: Part, key: SortKey, sql: str, parameters: Parameters) -> Iterator[str]:
