@@ -31,7 +31,9 @@ import weighbridge as wb
 from weighbridge_server.data_directory import DataDirectory
 from weighbridge_server.postgres import EmbeddedPostgres
 
-pytest.register_assert_rewrite("hostile_pulls", "crash_rounds", "raw_client", "storage_fixtures", "tensor_files", "descent_fixtures")
+pytest.register_assert_rewrite(
+    "hostile_pulls", "crash_rounds", "raw_client", "storage_fixtures", "tensor_files", "descent_fixtures"
+)
 
 WEIGHBRIDGE = (sys.executable, "-m", "weighbridge.cli.main")
 START_TIMEOUT_S = 60

@@ -1,4 +1,4 @@
-"""Filters that are long, deep or meant for another language: found, or refused in a clear line, and nothing is harmed."""
+"""Filters that are long, deep or in another language: evaluated, or refused in a clear line, and nothing is harmed."""
 
 from __future__ import annotations
 

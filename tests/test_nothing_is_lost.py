@@ -67,8 +67,10 @@ def filled(over: int) -> dict[str, wb.Record]:
     for part, record in empty.items():
         emoji, rest = divmod(RECORD_BYTES - len(record_text(record).encode()) + over, len("🦊".encode()))
         text = "🦊" * emoji + "x" * rest
-        if part in ("tags", "params"):
-            records[part] = replace(record, **{part: {**getattr(record, part), "note": text}})
+        if part == "tags":
+            records[part] = replace(record, tags={**record.tags, "note": text})
+        elif part == "params":
+            records[part] = replace(record, params={**record.params, "note": text})
         else:
             records[part] = replace(record, description=text)
     return records
@@ -131,21 +133,23 @@ def test_what_has_no_room_is_refused_while_training_runs_and_the_version_is_made
     """At the commit it would be too late: the weights of days would go with the block."""
     with client.begin(new_model(), capture=False, params={"rows": 7}) as version:
         version.add(weights)
-        for too_much in (
+        too_much: list[Callable[[], None]] = [
             lambda: version.log_params(notes="x" * RECORD_BYTES),
             lambda: version.set_tags(notes="x" * RECORD_BYTES),
             lambda: version.describe("x" * (ROOM + 1)),
-        ):
+        ]
+        for change in too_much:
             with pytest.raises(wb.LimitExceeded, match=WHAT_TO_DO):
-                too_much()
-        for too_long in (
+                change()
+        too_long: list[Callable[[], None]] = [
             lambda: version.add_dataset("d", uri="x" * 2049),
             lambda: version.log_energy(kwh=1, method="x" * 257),
             lambda: version.set_signature([wb.TensorSpec("x", "y" * 65)]),
             lambda: version.set_signature([wb.TensorSpec("x", shape=[1] * 65)]),
-        ):
+        ]
+        for change in too_long:
             with pytest.raises(wb.InvalidRequest) as refusal:
-                too_long()
+                change()
             assert ["at most" in item.message for item in refusal.value.violations] == [True]
         version.set_tags(kept=True)
         version.log_metric("loss", 0.5)
@@ -157,7 +161,7 @@ def test_what_has_no_room_is_refused_while_training_runs_and_the_version_is_made
 
 def bounds(message: Descriptor) -> dict[str, int]:
     """The texts of a message that the contract bounds, and by how many bytes."""
-    rules = {field.name: field.GetOptions().Extensions[validate_pb2.field].string for field in message.fields}
+    rules = {field.name: field.GetOptions().Extensions[validate_pb2.field].string for field in message.fields}  # type: ignore[attr-defined]
     return {name: rule.max_bytes for name, rule in rules.items() if rule.HasField("max_bytes")}
 
 
@@ -165,7 +169,7 @@ def with_text(message: str, field: str, text: str) -> wb.Record:
     """A record that has this text in this field."""
     match message:
         case "Dataset":
-            return wb.Record(datasets=(replace(wb.Dataset("d"), **{field: text}),))
+            return wb.Record(datasets=(wb.Dataset(**{"name": "d", field: text}),))
         case "Parent":
             return wb.Record(parents=(wb.Parent(text),))
         case "SourceCode":
@@ -173,7 +177,7 @@ def with_text(message: str, field: str, text: str) -> wb.Record:
         case "Accelerator":
             return wb.Record(environment=wb.Environment(accelerators=(wb.Accelerator(text),)))
         case "TensorSpec":
-            return wb.Record(signature=wb.Signature((replace(wb.TensorSpec("x"), **{field: text}),)))
+            return wb.Record(signature=wb.Signature((wb.TensorSpec(**{"name": "x", field: text}),)))  # type: ignore[arg-type]
         case _:
             return wb.Record(energy=wb.Energy(**{field: text}))  # type: ignore[arg-type]
 

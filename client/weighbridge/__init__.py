@@ -2,7 +2,7 @@
 
 >>> import weighbridge as wb
 >>> client = wb.connect()
->>> tags = dict(data_sensitivity="internal", cost_per_inference=0.0004, dataset_version="2026-10", hardware_target="gpu")
+>>> tags = dict(data_sensitivity="internal", cost_per_inference=0.0004, dataset_version="7", hardware_target="cpu")
 >>> with client.begin("fraud.tabular.transformer", tags=tags) as version:
 ...     version.log_params(lr=3e-4)
 ...     version.add("checkpoint/")

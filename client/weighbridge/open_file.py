@@ -1,4 +1,4 @@
-"""A file of a version as an open file of Python's: nothing is written here, and only what is read comes."""
+"""A file of a version as an open file of Python's: only what is read comes, and it is verified."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class FileReader(io.BufferedReader):
     which names the file and the chunk, where bytes are not what was pushed, and other ``WeighbridgeError`` where they
     cannot be had; ``ValueError`` once it is closed.
 
-    Safe to use from several threads, as files are: each call is whole, and all share one position. It takes at most
-    28 MiB of memory beside what is read.
+    Safe to use from several threads, as files are: each call is whole, and all share one position. Chunks that were
+    read last, and those that come ahead, take at most 24 MiB.
     """
 
     def __init__(self, ref: str, file: FileManifest, chunks: Chunks) -> None:

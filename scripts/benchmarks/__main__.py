@@ -8,7 +8,20 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import changes, codec, document, load, memory, metrics, search, sharing, stages, terminal, throughput
+from benchmarks import (
+    changes,
+    codec,
+    document,
+    load,
+    memory,
+    metrics,
+    search,
+    sharing,
+    stages,
+    terminal,
+    throughput,
+    watching,
+)
 from benchmarks.machine import machine_facts
 from benchmarks.options import Plan, read_plan, temporary_folder
 from benchmarks.places import work_in
@@ -25,6 +38,7 @@ _MEASURE: Mapping[str, Callable[[Plan, Path], Section]] = {
     "sharing": sharing.measure,
     "metrics": metrics.measure,
     "search": search.measure,
+    "watching": watching.measure,
 }
 
 _FAILED = 1

@@ -14,6 +14,8 @@ client.load("a.b.c", framework="jax")  # refused: call-overload
 client.load("a.b.c", tensor=["layers.3.*"])  # refused: call-overload
 client.load("a.b.c", rows={"embedding": 1024})  # refused: dict-item
 client.load("a.b.c")["embedding"].shap  # refused: attr-defined
+client.open("a.b.c")  # refused: call-arg
+client.open("a.b.c", "x").read("all")  # refused: arg-type
 client.promote("a.b.c:1")  # refused: call-arg
 client.rollback("a.b.c@production")  # refused: call-arg
 client.set_alias("a.b.c", "champion", "7")  # refused: arg-type

@@ -61,6 +61,10 @@ def infer(client: wb.Client) -> tuple[int, ...]:
     arrays = client.load("fraud.tabular.transformer", tensors=["layers.3.*"], rows={"embedding": (0, 1024)})
     moved = client.load("a.b.c", framework="torch", device="cuda", tensors=lambda name: name.endswith("bias"))
     print(sorted(moved), client.load("a.b.c", include=["*.gguf"], exclude=[], progress=Meter()))
+    with client.open("a.b.c@production", Path("eval") / "scores.csv") as file:
+        taken: bytes = file.read(file.size // 2)
+        reader: wb.FileReader = file
+    print(reader.ref, reader.path, len(taken))
     return arrays["embedding"].shape
 
 

@@ -32,8 +32,8 @@ class SearchCalls(Connected):
         What is committed while they are listed is not among them, and moves none of them.
 
         Args:
-            filter: a condition in CEL, such as ``metrics.accuracy > 0.9 && tags.hardware_target == "gpu"``; empty: all. It can
-                name ``model``, ``version``, ``ref``, ``stage``, ``aliases``, ``creator``, ``created_time``,
+            filter: a condition in CEL, such as ``metrics.accuracy > 0.9 && tags.hardware_target == "gpu"``; empty: all.
+                It can name ``model``, ``version``, ``ref``, ``stage``, ``aliases``, ``creator``, ``created_time``,
                 ``description``, ``manifest_digest``, ``files_total``, ``bytes_total``, ``chunks_total``, ``tags``,
                 ``params``, ``metrics`` (each with ``latest``, which is meant where nothing is said, ``min``, ``max``,
                 ``step`` and ``points``), ``energy``, ``datasets``, ``parents``, ``source`` and ``environment`` with

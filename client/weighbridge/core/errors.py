@@ -277,7 +277,7 @@ class RevisionConflict(WeighbridgeError):
 
 
 class RevisionAhead(WeighbridgeError):
-    """The revision is ahead of the journal, as after a restore of an older backup; ``details["newest"]`` is its newest."""
+    """The revision is ahead of the journal, as after a restore of a backup; ``details["newest"]`` is its newest."""
 
     code = Code.OUT_OF_RANGE
     reason = "REVISION_AHEAD"

@@ -14,20 +14,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from weighbridge.core.values import Event
+from weighbridge.core.watching import Change
+from weighbridge_server.domain.changes import change_of, model_of
 
 _MOST_WAITING = 256
 """Events that wait for one watcher."""
 _AT_ONCE = 16
-_PAUSE_S = 0.001
+_PAUSE_S = 0.004
 """So many watchers are woken at once, with a pause behind them: a thousand threads that all want to run would let no
-short call come to its turn."""
+short call come to its turn. What happens meanwhile comes to each watcher together, in one waking: a thousand are told
+within a quarter of a second, a dozen at once."""
 
 
 @dataclass(frozen=True)
 class News:
     """What came for a watcher while it waited."""
 
-    events: Sequence[Event]
+    changes: Sequence[Change]
     revision: int
     """Everything up to here has come, this included."""
     behind: bool
@@ -43,7 +46,7 @@ class Subscription:
         self.model = model
         self._feed = feed
         self._changed = threading.Condition()
-        self._events: deque[Event] = deque()
+        self._waiting: deque[Change] = deque()
         self._revision = 0
         self._behind = False
         self._ended = False
@@ -55,11 +58,11 @@ class Subscription:
     def take(self, timeout_s: float) -> News:
         """What has come, or comes within ``timeout_s``."""
         with self._changed:
-            if not (self._events or self._behind or self._ended):
+            if not (self._waiting or self._behind or self._ended):
                 self._changed.wait(timeout_s)
-            events = tuple(self._events)
-            self._events.clear()
-            return News(events, self._revision, self._behind, self._ended)
+            changes = tuple(self._waiting)
+            self._waiting.clear()
+            return News(changes, self._revision, self._behind, self._ended)
 
     def end(self) -> None:
         """Wakes the watcher for the last time. Safe to call from any thread."""
@@ -70,21 +73,21 @@ class Subscription:
     def start(self, revision: int) -> None:
         """Called by the feed."""
         with self._changed:
-            self._events.clear()
+            self._waiting.clear()
             self._behind = False
             self._revision = revision
 
-    def give(self, events: Sequence[Event], revision: int) -> bool:
+    def give(self, changes: Sequence[Change], revision: int) -> bool:
         """Called by the feed; whether the watcher has something to do."""
         with self._changed:
             if self._behind or revision <= self._revision:
                 return False
-            fits = len(self._events) + len(events) <= _MOST_WAITING
+            fits = len(self._waiting) + len(changes) <= _MOST_WAITING
             if fits:
-                self._events.extend(events)
+                self._waiting.extend(changes)
                 self._revision = revision
             self._behind = not fits
-            if not events and fits:
+            if not changes and fits:
                 return False
             self._changed.notify()
             return True
@@ -126,9 +129,9 @@ class Feed:
 
     def publish(self, events: Sequence[Event], revision: int) -> None:
         """Hands out new events, in order, the newest of which has this revision."""
-        by_model: dict[str, list[Event]] = {}
+        by_model: dict[str, list[Change]] = {}
         for event in events:
-            by_model.setdefault(model_of(event.resource), []).append(event)
+            by_model.setdefault(model_of(event.resource), []).append(change_of(event))
         with self._lock:
             self._revision = revision
             watchers = list(self._watchers)
@@ -146,11 +149,3 @@ class Feed:
             watchers = list(self._watchers)
         for watcher in watchers:
             watcher.end()
-
-
-def model_of(resource: str) -> str:
-    """The model that a resource of the journal is, or is under: ``name``, ``name:7``, ``name@alias``, ``name#…``."""
-    for place, character in enumerate(resource):
-        if character in ":@#":
-            return resource[:place]
-    return resource

@@ -7,13 +7,13 @@ on both ways, and is passed over on the second; none is on neither.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from weighbridge.core.errors import RevisionAhead, Unavailable
 from weighbridge.core.refs import check_alias, check_model_name
 from weighbridge.core.values import Event
 from weighbridge.core.watching import Change
+from weighbridge_server.domain.changes import change_of
 from weighbridge_server.domain.feed import Feed, Subscription
 from weighbridge_server.domain.models import existing_model
 from weighbridge_server.domain.ports import Catalog, EventFilter
@@ -73,10 +73,10 @@ class Watch:
     def _follow(self) -> Iterator[Change | int]:
         while True:
             news = self._subscription.take(BOOKMARK_S)
-            for event in news.events:
-                if event.revision > self._position and self._is_wanted(event):
-                    yield change_of(event)
-                    self._position = event.revision
+            for change in news.changes:
+                if change.revision > self._position and self._is_wanted(change):
+                    yield change
+                    self._position = change.revision
             if self._closed:
                 return
             if news.ended:
@@ -84,11 +84,11 @@ class Watch:
             if news.behind:
                 return
             self._position = max(self._position, news.revision)
-            if not news.events:
+            if not news.changes:
                 yield self._position
 
-    def _is_wanted(self, event: Event) -> bool:
-        return not self._wanted.resource or event.resource == self._wanted.resource
+    def _is_wanted(self, change: Change) -> bool:
+        return not self._wanted.resource or change.resource == self._wanted.resource
 
 
 class Watching:
@@ -118,28 +118,3 @@ class Watching:
             moves = [] if after is not None else tx.aliases.moves(model)
         present = [event for event in moves if not alias or event.resource == f"{model}@{alias}"]
         return Watch(self._catalog, self._feed, model, alias, newest if after is None else after, present)
-
-
-def change_of(event: Event, *, present: bool = False) -> Change:
-    """An event as watchers see it."""
-    alias = event.resource.partition("@")[2]
-    before, after = _state(event.before), _state(event.after)
-    ref = after.get("ref", "") if alias else event.resource if ":" in event.resource.partition("#")[0] else ""
-    return Change(
-        present=present,
-        revision=event.revision,
-        time=event.time,
-        actor=event.actor,
-        action=event.action,
-        resource=event.resource,
-        alias=alias,
-        ref=ref,
-        manifest_digest=str(after.get("manifest_digest", "")),
-        previous_ref=before.get("ref", "") if alias else "",
-        reason=str(after.get("reason", "")),
-    )
-
-
-def _state(text: str) -> dict[str, str]:
-    state = json.loads(text) if text else {}
-    return state if isinstance(state, dict) else {}

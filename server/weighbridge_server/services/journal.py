@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 
+from weighbridge.core.watching import Change
 from weighbridge.v1 import journal_pb2, journal_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.journal import Journal
 from weighbridge_server.domain.ports import EventFilter
 from weighbridge_server.domain.watching import Watching
+from weighbridge_server.services.handlers import Serialized
+
+_MOST_FRAMES = 256
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
@@ -19,6 +24,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def __init__(self, journal: Journal, watching: Watching) -> None:
         self._journal = journal
         self._watching = watching
+        self._frames: dict[int, Serialized] = {}
 
     def ListEvents(
         self, request: journal_pb2.ListEventsRequest, context: grpc.ServicerContext
@@ -48,7 +54,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
 
     def Watch(
         self, request: journal_pb2.WatchRequest, context: grpc.ServicerContext
-    ) -> Iterator[journal_pb2.WatchResponse]:
+    ) -> Iterator[Any]:
         after = request.after_revision if request.HasField("after_revision") else None
         watch = self._watching.open(request.model, request.alias, after)
         if not context.add_callback(watch.close):  # its client is gone already
@@ -56,5 +62,17 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         for each in watch:
             if isinstance(each, int):
                 yield journal_pb2.WatchResponse(bookmark=journal_pb2.Bookmark(revision=each))
-            else:
+            elif each.present:
                 yield convert.change_message(each)
+            else:
+                yield self._frame(each)
+
+    def _frame(self, change: Change) -> Serialized:
+        """A change as it is sent: the same for all who watch, so that a thousand cost one message."""
+        frame = self._frames.get(change.revision)
+        if frame is None:
+            frame = Serialized(convert.change_message(change).SerializeToString())
+            if len(self._frames) >= _MOST_FRAMES:
+                self._frames = {}
+            self._frames[change.revision] = frame
+        return frame

@@ -49,7 +49,7 @@ _SETTINGS = {
     "enable_bitmapscan": "off",
 }
 _ONE_BY_ONE = {"enable_nestloop": "on", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-_ALL_AT_ONCE = {"enable_nestloop": "off", "enable_hashjoin": "on", "enable_mergejoin": "on"}
+_ALL_AT_ONCE = {"enable_nestloop": "off", "enable_hashjoin": "off", "enable_mergejoin": "on"}
 
 
 class SearchRows:
