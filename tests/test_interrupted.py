@@ -141,7 +141,11 @@ def test_a_pull_that_looks_at_what_is_here_ends(sdk: wb.Client, hostile: Hostile
                 continue
         return str(tmp_path / "out" / "weights.bin") in found
 
-    presser = threading.Thread(target=lambda: (wait_until(is_read), ctrl_c.press()))
+    def press_then() -> None:
+        wait_until(is_read)
+        ctrl_c.press()
+
+    presser = threading.Thread(target=press_then)
     presser.start()
     with pytest.raises(KeyboardInterrupt):
         sdk.pull(REF, tmp_path / "out")

@@ -41,7 +41,8 @@ _STATEMENTS = (
         CASE 1 + (n - 1) / %(models)s WHEN 50 THEN 'production' WHEN 60 THEN 'staging' WHEN 40 THEN 'archived'
             ELSE 'development' END,
         'user:' || n %% 50, timestamptz '2026-01-01' + make_interval(mins => n), 1 + n %% 20, n * 1000, n,
-        (SELECT string_agg(md5((n * 100 + part)::text), '') FROM generate_series(1, 80) part),
+        (SELECT string_agg(format('"package-%%s":"%%s.%%s.0"', part, n %% 7, (part * n) %% 13), ',')
+            FROM generate_series(1, %(packages)s) part),
         n, pg_temp.even('kwh', n) * 100,
         CASE WHEN n %% 50 = 0 THEN 0 WHEN n %% 5 > 0 THEN pg_temp.even('gco2e', n) * 40000 END,
         1 + (n * 31) %% %(environments)s

@@ -52,9 +52,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
                 revision=proven.revision, hash=proven.hash.hex(), newest_revision=proven.newest, done=proven.done
             )
 
-    def Watch(
-        self, request: journal_pb2.WatchRequest, context: grpc.ServicerContext
-    ) -> Iterator[Any]:
+    def Watch(self, request: journal_pb2.WatchRequest, context: grpc.ServicerContext) -> Iterator[Any]:
         after = request.after_revision if request.HasField("after_revision") else None
         watch = self._watching.open(request.model, request.alias, after)
         if not context.add_callback(watch.close):  # its client is gone already

@@ -202,26 +202,9 @@ class Version(_Table):
             (("stage", "id"), False),
             (("creator", "id"), False),
             (("created_time", "id"), False),
-            # An index that has these columns beside it: see the migration.
-            (
-                (
-                    "id",
-                    "model",
-                    "number",
-                    "metric_log",
-                    "package_list",
-                    "stage",
-                    "creator",
-                    "created_time",
-                    "files_total",
-                    "bytes_total",
-                    "chunks_total",
-                    "energy_kwh",
-                    "energy_gco2e",
-                    "deleted_time",
-                ),
-                False,
-            ),
+            # These have columns beside them: see the migration.
+            (("id", "metric_log", "energy_kwh", "energy_gco2e", "deleted_time"), False),
+            (("metric_log", "id", "energy_kwh", "energy_gco2e", "deleted_time"), False),
         )
 
 
