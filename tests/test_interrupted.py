@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import file_manifest
-from weighbridge.v1 import transfer_pb2, versions_pb2
+from weighbridge.v1 import transfer_pb2
 
 pytest_plugins = ["hostile_fixtures"]
 
@@ -97,7 +97,7 @@ def test_a_push_ends_and_is_aborted(
 
 def test_a_push_that_is_hashed_ends(hostile: HostileServer, sdk: wb.Client, ctrl_c: CtrlC, tmp_path: Path) -> None:
     with (tmp_path / "weights.bin").open("wb") as file:
-        file.truncate(2**40)  # minutes of work, and no space: it is a hole
+        file.truncate(2**40)  # many minutes of work, and no space: it is a hole
 
     def known(request: transfer_pb2.FindMissingChunksRequest) -> list[bytes]:
         ctrl_c.press()
@@ -124,7 +124,7 @@ def test_a_pull_ends_and_the_next_one_is_whole(
 
 
 def test_a_pull_that_looks_at_what_is_here_ends(sdk: wb.Client, hostile: HostileServer, tmp_path: Path) -> None:
-    """A terabyte of it, a hole: minutes of work."""
+    """Half a terabyte of it, a hole: minutes of work."""
     zeros = ChunkRef(chunk_digest(bytes(CHUNK_BYTES)), CHUNK_BYTES)
     hostile.content.files = [file_manifest("weights.bin", [zeros] * (2**39 // CHUNK_BYTES))]
     (tmp_path / "out").mkdir()
@@ -141,11 +141,11 @@ def test_a_pull_that_looks_at_what_is_here_ends(sdk: wb.Client, hostile: Hostile
                 continue
         return str(tmp_path / "out" / "weights.bin") in found
 
-    def press_then() -> None:
+    def press_when_it_is_read() -> None:
         wait_until(is_read)
         ctrl_c.press()
 
-    presser = threading.Thread(target=press_then)
+    presser = threading.Thread(target=press_when_it_is_read)
     presser.start()
     with pytest.raises(KeyboardInterrupt):
         sdk.pull(REF, tmp_path / "out")

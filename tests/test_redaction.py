@@ -57,6 +57,31 @@ def test_what_follows_a_flag_of_a_secret_is_hidden_but_not_the_next_flag() -> No
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    """token access_token access-token accessToken api-key hf_token HF_TOKEN token_value token.file my.token tokenabc
+    hf_tokens access-tokens auth_tokens ipad_token tokenizer_api_key tokenizer_token max_tokens_secret
+    token_ids_password""".split(),
+)
+def test_what_lets_in_is_hidden(name: str) -> None:
+    assert redact_arguments([f"--{name}", "s3cr3t"]) == (f"--{name}", REDACTED)
+    assert redact_arguments([f"--{name}=s3cr3t"]) == (f"--{name}={REDACTED}",)
+    assert "s3cr3t" not in without_secrets(f'{{"lr": 1, "{name}": "s3cr3t"}}')
+
+
+@pytest.mark.parametrize(
+    "name",
+    """tokenizer tokenizer_name tokenizer.path tokenize tokenise Tokenization tokens max_tokens max-tokens MAX_TOKENS
+    num_tokens_per_batch token_ids token-id tokenIds pad_token_id token_type_ids pad_token eos-token mask_token
+    special_tokens""".split(),
+)
+def test_the_tokens_of_a_model_are_no_secrets(name: str) -> None:
+    for arguments in ([f"--{name}", "bert"], [f"--{name}=bert"], [f"{name}=bert"], [f'{{"{name}": "bert"}}']):
+        assert redact_arguments(arguments) == tuple(arguments)
+    url = f"https://x.org/?{name}=7&lr=1"
+    assert without_secrets(url) == url
+
+
 def test_an_authorization_header_is_hidden() -> None:
     assert redact_arguments(["-H", "Authorization: Bearer abc"]) == ("-H", f"Authorization:{REDACTED}")
     assert "abc" not in without_secrets('{"headers": {"Authorization": "Bearer abc"}}')
@@ -74,7 +99,10 @@ def test_a_url_that_is_cut_within_its_userinfo_is_cut_before_it() -> None:
 
 @pytest.mark.parametrize(
     "hostile",
-    ["a" * 10**6, "key" * 400_000, "--" + "key" * 1300, "http://" * 10**5, "x://" + "a:" * 5000, "a.b-" * 10**5],
+    [
+        *("a" * 10**6, "key" * 400_000, "--" + "key" * 1300, "http://" * 10**5, "x://" + "a:" * 5000, "a.b-" * 10**5),
+        *("tokens_" * 10**5, "--" + "tokenizer-" * 400, "pad_token" * 10**5),
+    ],
 )
 def test_no_argument_takes_long(hostile: str) -> None:
     began = time.process_time()

@@ -19,7 +19,7 @@ from storage_fixtures import Storage
 from weighbridge_server.storage.search import rows
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
@@ -47,12 +47,14 @@ class World:
         return [one for one in reversed(self.known) if condition.of(one, {}) is True]
 
 
-@pytest.fixture(scope="module", params=[2000, 2], ids=["few", "many"])
+@pytest.fixture(scope="module", params=[False, True], ids=["few", "many"])
 def world(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "_FEW", request.param)
+        if request.param:
+            for limit, so_few in (("_FEW", 2), ("_WALKED", 1), ("_WALKED_PLAIN", 1)):
+                patch.setattr(rows, limit, so_few)
         with universe(postgres_url, tmp_path_factory.mktemp("search") / "packs") as (storage, known):
             yield World(storage, known)
 

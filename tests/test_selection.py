@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import weighbridge as wb
-from conftest import RunCli
+from conftest import RunCli, RunningServer
 from hostile_pulls import stopping_after
 from hostile_server import REF, Content, HostileServer
 from pull_results import Sums, cached, contents, folder_of
@@ -202,17 +204,23 @@ def test_parts_of_one_version_add_up(client: wb.Client, ref: str, out: Path) -> 
     assert {problem.path for problem in client.verify(out).problems} == {"model-1.safetensors", "config.json"}
 
 
+def untouched(path: Path) -> tuple[int, int, int, int]:
+    """Equal as long as a file is neither replaced nor written; that it was read may show in its times."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 def test_the_whole_after_a_part_receives_the_rest(
     client: wb.Client, ref: str, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_CACHE_LIMIT", "0")
     client.pull(ref, out, include=["*.safetensors"])
-    before = {name: (out / name).stat() for name in WEIGHTS}
+    before = {name: untouched(out / name) for name in WEIGHTS}
     progress = Sums()
     whole = client.pull_with_counts(ref, out, progress=progress)
     assert (whole.files_total, whole.chunks_total, whole.chunks_received) == (7, 7, 5)
     assert progress.raw_bytes == progress.bytes_total == whole.bytes_total
-    assert {name: (out / name).stat() for name in WEIGHTS} == before
+    assert {name: untouched(out / name) for name in WEIGHTS} == before
     assert contents(out) == FILES
     assert client.verify(out).files_total == 7
 
@@ -289,3 +297,36 @@ def test_another_choice_does_not_take_an_interrupted_one_for_its_own(
     assert sdk.pull_with_counts(REF, out, include=["b.bin"]).chunks_received == 8
     assert contents(out) == {"b.bin": raw["b.bin"]}
     assert sdk.verify(out).files_total == 1
+
+
+PULLS_EACH = """
+import sys
+import weighbridge as wb
+address, ref, out, *paths = sys.argv[1:]
+with wb.connect(address) as client:
+    sys.stdin.readline()
+    for path in paths:
+        client.pull(ref, out, include=[path])
+"""
+
+
+def test_parts_that_are_pulled_at_the_same_moment_all_count(
+    server: RunningServer, client: wb.Client, new_model: NewModel, out: Path, tmp_path: Path
+) -> None:
+    paths = [f"{number:02}.bin" for number in range(60)]
+    ref = client.push(new_model(), folder_of(tmp_path / "many", {path: path.encode() for path in paths})).version.ref
+    pulls = [
+        subprocess.Popen(
+            [sys.executable, "-c", PULLS_EACH, server.address, ref, out, *paths[number::3]], stdin=subprocess.PIPE
+        )
+        for number in range(3)
+    ]
+    for pull in pulls:
+        assert pull.stdin is not None
+        pull.stdin.write(b"go\n")
+        pull.stdin.flush()
+    assert [pull.wait(120) for pull in pulls] == [0, 0, 0]
+    for pull in pulls:
+        assert pull.stdin is not None
+        pull.stdin.close()
+    assert client.verify(out).files_total == len(paths)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,10 +13,12 @@ from weighbridge.cache import ChunkCache
 from weighbridge.core.chunks import Buffer, EncodedChunk
 from weighbridge.core.codec import open_chunk, prepare
 from weighbridge.core.digest import Digest, format_digest
-from weighbridge.core.errors import ChunkMismatch, DataLoss, Overloaded, WeighbridgeError
+from weighbridge.core.errors import ChunkMismatch, DataLoss
 from weighbridge.core.limits import DIGESTS_PER_MESSAGE
 from weighbridge.core.store import ChunkStore
 from weighbridge.fetch import Manifest
+from weighbridge.given_up import GivenUp, results
+from weighbridge.lanes import Lanes
 from weighbridge.places import Place, Places
 from weighbridge.progress import Progress, tell_file
 from weighbridge.wire.retry import Patience
@@ -63,7 +64,9 @@ class Filling:
         cache: ChunkCache,
         patience: Patience,
         progress: Progress,
+        given_up: GivenUp,
     ) -> None:
+        """``given_up``: set when a call of this is interrupted; must end the calls of the stores that it is given."""
         self.counts = PullCounts()
         self._cache = cache
         self._destination = destination
@@ -72,9 +75,8 @@ class Filling:
         self._patience = patience
         self._progress = progress
         self._lock = threading.Lock()
+        self._given_up = given_up
         self._stopped = False
-        self._failures: list[BaseException] = []
-        """What lanes failed with, in the order of time."""
 
     def take_from(self, local: LocalChunks, threads: int) -> None:
         """Takes what a place on this machine has and is right; what is not stays lacking.
@@ -84,12 +86,11 @@ class Filling:
         digests = iter(self._lacking.digests())
 
         def read() -> None:
-            while (digest := next(digests, None)) is not None:
+            while not self._given_up.is_set() and (digest := next(digests, None)) is not None:
                 self._take(local, digest)
 
-        with ThreadPoolExecutor(threads, thread_name_prefix="weighbridge-local") as readers:
-            for reading in [readers.submit(read) for _ in range(threads)]:
-                reading.result()
+        with self._given_up.threads(threads, "weighbridge-local") as readers:
+            results(readers.submit(read) for _ in range(threads))
 
     def _take(self, local: LocalChunks, digest: Digest) -> None:
         chunk = local.read(digest)
@@ -103,7 +104,7 @@ class Filling:
         else:
             self._tell(places, raw, 0)
 
-    def bring(self, lanes: Sequence[ChunkStore]) -> None:
+    def bring(self, stores: Sequence[ChunkStore]) -> None:
         """Brings everything that is still lacking, on several streams at once.
 
         Raises:
@@ -111,51 +112,42 @@ class Filling:
             DestinationUnwritable: it cannot be written.
             WeighbridgeError: the store failed for longer than the patience lasts.
         """
-        while digests := self._lacking.digests():
-            if len(digests) > _SMALLEST_SHARE:
-                prepare()
-            shares = queue.SimpleQueue[Sequence[Digest]]()
-            size = min(max(-(-len(digests) // (_SHARES_A_LANE * len(lanes))), _SMALLEST_SHARE), DIGESTS_PER_MESSAGE)
-            for start in range(0, len(digests), size):
-                shares.put(digests[start : start + size])
-            self._stopped = False
-            self._failures = []
-            with ThreadPoolExecutor(len(lanes), thread_name_prefix="weighbridge-receive") as receivers:
-                for lane in lanes:
-                    receivers.submit(self._receive, lane, shares)
-            failures = self._failures
-            if failures and all(isinstance(failure, Overloaded) for failure in failures) and len(lanes) > len(failures):
-                lanes = lanes[: len(lanes) - len(failures)]  # the server has fewer places than we wanted
-            elif failures:
-                self._pause_after(failures)
+        lanes = Lanes(stores, "weighbridge-receive", self._given_up)
+        while self._lacking.digests():
+            self._patience.run(lambda: self._bring(lanes))
 
-    def _pause_after(self, failures: Sequence[BaseException]) -> None:
-        for failure in failures:
+    def _bring(self, lanes: Lanes) -> None:
+        digests = self._lacking.digests()
+        if len(digests) > _SMALLEST_SHARE:
+            prepare()
+        shares = queue.SimpleQueue[Sequence[Digest]]()
+        size = min(max(-(-len(digests) // (_SHARES_A_LANE * len(lanes))), _SMALLEST_SHARE), DIGESTS_PER_MESSAGE)
+        for start in range(0, len(digests), size):
+            shares.put(digests[start : start + size])
+        self._stopped = False
+        try:
+            lanes.run(lambda lane, _: self._receive(lane, shares), self._stop)
+        except (ChunkMismatch, DataLoss) as fault:
             # The server names the place of what it found damaged; what was found here is named here.
-            if isinstance(failure, ChunkMismatch | DataLoss) and "path" not in failure.details:
-                raise _loss(failure, self._manifest) from failure
-            if not isinstance(failure, WeighbridgeError) or not failure.retryable:
-                raise failure
-        assert isinstance(failures[0], WeighbridgeError)
-        self._patience.pause_after(failures[0])
+            if "path" in fault.details:
+                raise
+            raise _loss(fault, self._manifest) from fault
+
+    def _stop(self) -> None:
+        self._stopped = True
 
     def _receive(self, lane: ChunkStore, shares: queue.SimpleQueue[Sequence[Digest]]) -> None:
         """Takes share after share until none is left, or another lane failed."""
-        try:
-            while not self._stopped:
-                try:
-                    digests = shares.get_nowait()
-                except queue.Empty:
-                    return
-                with closing(lane.get(digests)) as chunks:
-                    for chunk in chunks:
-                        self._receive_one(chunk)
-                        if self._stopped:
-                            return
-        except BaseException as failure:  # noqa: BLE001 - raised when the other lanes have ended
-            self._failures.append(failure)
-            if not isinstance(failure, Overloaded):  # the others go on
-                self._stopped = True
+        while not self._stopped:
+            try:
+                digests = shares.get_nowait()
+            except queue.Empty:
+                return
+            with closing(lane.get(digests)) as chunks:
+                for chunk in chunks:
+                    self._receive_one(chunk)
+                    if self._stopped:
+                        return
 
     def _receive_one(self, chunk: EncodedChunk) -> None:
         places, raw = self._place(chunk)

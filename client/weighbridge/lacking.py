@@ -84,6 +84,10 @@ class _Piece:
         return self.file.chunks[self.number]
 
 
+class _Stopped(Exception):
+    """Nobody takes any more."""
+
+
 class LackingChunks:
     """Chunks that a store lacks. A context manager; iterated by any number of threads, each chunk goes to one.
 
@@ -151,6 +155,8 @@ class LackingChunks:
                 if not self._offer(lacking):
                     self._buffers.give_back(lacking.raw)
                     break
+        except _Stopped:
+            pass
         except BaseException as fault:  # noqa: BLE001 - raised by those who iterate
             failure = fault
         with self._changed:
@@ -190,6 +196,8 @@ class LackingChunks:
             with SourceReader(file.source) as reader:
                 spans = enumerate(cut(reader, file.source.size_bytes))
                 while batch := list(islice(spans, _HASHED_TOGETHER)):
+                    if self._ended:  # a window is up to half a gigabyte: not for nobody
+                        raise _Stopped
                     known = [(number, span) for number, span in batch if number < len(file.chunks)]
                     yield from (_Piece(file, number, span, None) for number, span in known)
                     fresh = batch[len(known) :]

@@ -1,7 +1,7 @@
 """Points of metrics on their way to an upload: kept here for a moment, and sent while training goes on.
 
 What ``log`` costs is what training pays, and between two steps of a training the processor's caches hold none of this
-code: so it touches little, and does nothing but append. A thread takes what has come about once a second, and sends it
+code: so it touches little, and does nothing but append. A thread takes what has come every two seconds, and sends it
 until it is answered; while the server is away, points wait here. Every request carries the number of its first point:
 one that the server has already adds nothing.
 """
@@ -21,11 +21,13 @@ from typing import SupportsFloat
 from weighbridge.core.errors import Cancelled, DataLoss, InvalidRequest, Violation, WeighbridgeError
 from weighbridge.core.limits import METRIC_POINTS_PER_CALL
 from weighbridge.core.record_check import metric_name_violations, metric_number_violations
+from weighbridge.given_up import GivenUp
 from weighbridge.v1 import records_pb2, versions_pb2
 from weighbridge.wire.connection import Connection
 from weighbridge.wire.retry import Patience
 
-SEND_INTERVAL_S = 1.0
+SEND_INTERVAL_S = 2.0
+"""A call takes a millisecond of this process, however few points it has; nobody sees them before the commit."""
 SEND_POINTS = 8192
 """So many are sent at once, without waiting for the interval's end."""
 
@@ -52,7 +54,7 @@ Batch = dict[str, _Points]
 class MetricStream:
     """The metrics of one upload. Safe to use from several threads."""
 
-    def __init__(self, connection: Connection, upload_id: str, given_up: threading.Event) -> None:
+    def __init__(self, connection: Connection, upload_id: str, given_up: GivenUp) -> None:
         """``given_up``: ends every wait for the server."""
         self._loose: deque[tuple[str, int, int, float]] = deque()
         """Name, step, time in ns and value, as they came."""

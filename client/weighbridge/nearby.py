@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Container, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -17,8 +18,8 @@ from weighbridge.receipt import load_receipt
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-def is_in_place(folder: Path, file: FileManifest) -> bool:
-    """Whether a file of a folder is this one, byte for byte; it is read as far as it agrees."""
+def is_in_place(folder: Path, file: FileManifest, given_up: threading.Event) -> bool:
+    """Whether a file of a folder is this one, byte for byte; it is read as far as it agrees, and until given up."""
     fd = None if _is_beyond_a_link(folder, file.path) else _open(folder / file.path)
     if fd is None:
         return False
@@ -29,6 +30,8 @@ def is_in_place(folder: Path, file: FileManifest) -> bool:
         offset = 0
         for chunk in file.chunks:
             raw = room[: chunk.raw_bytes]
+            if given_up.is_set():
+                return False
             if os.preadv(fd, [raw], offset) != len(raw) or chunk_digest(raw) != chunk.digest:
                 return False
             offset += len(raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from weighbridge.cache import ChunkCache
 from weighbridge.fetch import Manifest
 from weighbridge.filling import Filling, LocalChunks, Sink
+from weighbridge.given_up import GivenUp
 from weighbridge.places import Places
 from weighbridge.progress import Progress
 from weighbridge.wire.connection import LANES, Connection
@@ -24,7 +25,6 @@ class NearestChunks:
         self._manifest = manifest
         self._cache = cache
         self._progress = progress
-        self._lanes = [RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)]
 
     def bring(self, places: Places, sink: Sink, *nearer: LocalChunks, patient: bool = True) -> None:
         """Brings chunks to every place of theirs, verified.
@@ -42,8 +42,14 @@ class NearestChunks:
                 files.add(place.file)
         self._progress.begin(len(files), bytes_total)
         patience = self._connection.patience() if patient else Patience(0.0)
-        filling = Filling(sink, self._manifest, places, self._cache, patience, self._progress)
+        given_up = GivenUp()
+        filling = Filling(sink, self._manifest, places, self._cache, patience, self._progress, given_up)
         for local in nearer:
             filling.take_from(local, threads=1)
         filling.take_from(self._cache, threads=_READERS)
-        filling.bring(self._lanes)
+        filling.bring(
+            [
+                RemoteStore(self._connection, ref=self._manifest.ref, lane=lane, given_up=given_up)
+                for lane in range(LANES)
+            ]
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.destination import Destination
 from weighbridge.fetch import Manifest, fetch_manifest
 from weighbridge.filling import Filling
+from weighbridge.given_up import GivenUp, results
 from weighbridge.nearby import NearbyChunks, is_in_place
 from weighbridge.places import Place, Places
 from weighbridge.progress import Progress, tell_file
@@ -60,14 +60,17 @@ def pull_version(
     whole = connection.patience().run(lambda: fetch_manifest(connection, ref))
     chosen = selection.of(whole.ref, whole.files)
     patience = connection.patience()
+    given_up = GivenUp()
     progress.begin(len(chosen), sum(file.size_bytes for file in chosen))
     # A folder for unfinished files is found again by what it will hold.
     with Destination(folder, manifest_digest(chosen)) as destination:
         manifest = replace(whole, files=chosen)
-        lacking = _lacking(destination, manifest, _in_place(folder, chosen, progress), progress)
-        filling = Filling(destination, manifest, lacking, cache, patience, progress)
+        lacking = _lacking(destination, manifest, _in_place(folder, chosen, progress, given_up), progress)
+        filling = Filling(destination, manifest, lacking, cache, patience, progress, given_up)
         _take_what_is_here(filling, folder, manifest, lacking, cache)
-        filling.bring([RemoteStore(connection, ref=manifest.ref, lane=lane) for lane in range(LANES)])
+        filling.bring(
+            [RemoteStore(connection, ref=manifest.ref, lane=lane, given_up=given_up) for lane in range(LANES)]
+        )
         destination.settle()
         # Before the first file is in its place: a crash among the renames is then seen by verify.
         with contextlib.suppress(OSError):  # without a receipt, verify asks the server
@@ -87,10 +90,10 @@ def pull_version(
     )
 
 
-def _in_place(folder: Path, files: Sequence[FileManifest], progress: Progress) -> set[int]:
+def _in_place(folder: Path, files: Sequence[FileManifest], progress: Progress, given_up: GivenUp) -> set[int]:
     """The numbers of the files that the folder holds already."""
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="weighbridge-local") as readers:
-        found = list(readers.map(lambda file: is_in_place(folder, file), files))
+    with given_up.threads(_READERS, "weighbridge-local") as readers:
+        found = results(readers.submit(is_in_place, folder, file, given_up) for file in files)
     in_place = {index for index, there in enumerate(found) if there}
     for index in in_place:
         progress.advance(files[index].size_bytes, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,10 +11,12 @@ from weighbridge.buffers import Buffers
 from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.codec import encode_chunk, prepare
 from weighbridge.core.digest import Digest
-from weighbridge.core.errors import Cancelled, Overloaded, WeighbridgeError
+from weighbridge.core.errors import Cancelled
 from weighbridge.core.manifest import FileManifest, file_manifest
 from weighbridge.core.store import ChunkStore, Held
+from weighbridge.given_up import GivenUp
 from weighbridge.lacking import FileUnderWay, Lacking, LackingChunks
+from weighbridge.lanes import Lanes
 from weighbridge.progress import Progress
 from weighbridge.source import Source
 from weighbridge.wire.retry import Patience
@@ -41,7 +42,7 @@ class FileUpload:
         lanes: Sequence[ChunkStore],
         progress: Progress,
         patience: Callable[[], Patience],
-        given_up: threading.Event,
+        given_up: GivenUp,
     ) -> None:
         """Begins nothing yet.
 
@@ -49,10 +50,10 @@ class FileUpload:
             lanes: the same store, each on a connection of its own: as many streams carry chunks at once.
             progress: is told what is done.
             patience: for how long the store may be out of reach.
-            given_up: once it is set, a running ``add`` raises ``Cancelled`` before its next chunk.
+            given_up: once it is set, a running ``add`` raises ``Cancelled`` at once.
         """
         self.counts = PushCounts()
-        self._lanes = list(lanes)
+        self._lanes = Lanes(lanes, "weighbridge-send", given_up)
         self._progress = progress
         self._patience = patience
         self._given_up = given_up
@@ -61,8 +62,6 @@ class FileUpload:
         """Chunks that the store said it holds for this upload, or acknowledged as durable."""
         self._sent: set[Digest] = set()
         """Chunks that the try that runs sends."""
-        self._failures: list[BaseException] = []
-        """What lanes failed with, in the order of time."""
         self._lock = threading.Lock()
 
     def add(self, sources: Sequence[Source]) -> list[FileManifest]:
@@ -89,36 +88,25 @@ class FileUpload:
     def _send_what_lacks(self, files: Sequence[FileUnderWay], patience: Patience) -> bool:
         """Whether everything is settled; if not, fewer lanes will carry the rest."""
         self._sent.clear()
-        self._failures = []
-        with LackingChunks(files, self._missing, self._buffers, self._progress) as lacking:
-            with ThreadPoolExecutor(len(self._lanes), thread_name_prefix="weighbridge-send") as senders:
-                for number, lane in enumerate(self._lanes):
-                    senders.submit(self._send, lane, lacking, patience, number * _WORTH_A_LANE)
-            failures = self._failures
-        if failures and len(failures) < len(self._lanes) and all(isinstance(one, Overloaded) for one in failures):
-            # The store has fewer places than we wanted; one is enough.
-            del self._lanes[len(self._lanes) - len(failures) :]
-            return self._sent <= self._settled
-        for failure in sorted(failures, key=_passes):
-            raise failure  # one that trying again does not mend, or else the first: others may follow from it
-        return True
+        with (
+            LackingChunks(files, self._missing, self._buffers, self._progress) as lacking,
+            self._given_up.ending(lacking.stop),
+        ):
+            self._lanes.run(lambda lane, number: self._send(lane, number, lacking, patience), lacking.stop)
+        self._check_wanted()  # or it may have ended for no other reason
+        return self._sent <= self._settled
 
-    def _send(self, lane: ChunkStore, lacking: LackingChunks, patience: Patience, beyond: int) -> None:
-        try:
-            first = lacking.take(beyond)
-            if first is None:
-                return  # no stream is opened that would carry nothing while the files are hashed
-            prepare()
-            for ack in lane.put(self._encoded(chain((first,), iter(lacking.take, None)))):
-                # A store that takes the same chunks again and again does not move.
-                with self._lock:
-                    if ack.held is Held.DURABLE and not self._settled.issuperset(ack.digests):
-                        self._settled.update(ack.digests)
-                        patience.renew()
-        except BaseException as failure:  # noqa: BLE001 - raised when the other lanes have ended
-            self._failures.append(failure)
-            if not isinstance(failure, Overloaded):  # the others go on
-                lacking.stop()
+    def _send(self, lane: ChunkStore, number: int, lacking: LackingChunks, patience: Patience) -> None:
+        first = lacking.take(number * _WORTH_A_LANE)
+        if first is None:
+            return  # no stream is opened that would carry nothing while the files are hashed
+        prepare()
+        for ack in lane.put(self._encoded(chain((first,), iter(lacking.take, None)))):
+            # A store that takes the same chunks again and again does not move.
+            with self._lock:
+                if ack.held is Held.DURABLE and not self._settled.issuperset(ack.digests):
+                    self._settled.update(ack.digests)
+                    patience.renew()
 
     def _encoded(self, chunks: Iterator[Lacking]) -> Iterator[EncodedChunk]:
         for chunk in chunks:
@@ -139,7 +127,7 @@ class FileUpload:
         self._check_wanted()
         with self._lock:
             unasked = [digest for digest in digests if digest not in self._settled and digest not in self._sent]
-        missing = set(self._lanes[0].missing(list(dict.fromkeys(unasked)))) if unasked else set()
+        missing = set(self._lanes.first.missing(list(dict.fromkeys(unasked)))) if unasked else set()
         with self._lock:
             self._settled.update(digest for digest in unasked if digest not in missing)
             self._sent |= missing
@@ -148,7 +136,3 @@ class FileUpload:
     def _check_wanted(self) -> None:
         if self._given_up.is_set():
             raise Cancelled("the push was given up")
-
-
-def _passes(failure: BaseException) -> bool:
-    return isinstance(failure, WeighbridgeError) and failure.retryable

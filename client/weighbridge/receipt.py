@@ -6,11 +6,13 @@ A receipt is kept in the client's cache and not in the folder, which holds exact
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import operator
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,9 +49,23 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
         OSError: the cache cannot be written.
     """
     place = _place(folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(place):
+        _save(place, folder, receipt)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Another pull into the folder may read its receipt just now, and forget what this one adds to it: it waits."""
+    with place.with_suffix(".lock").open("ab") as lock:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _save(place: Path, folder: Path, receipt: Receipt) -> None:
     earlier = load_receipt(folder)
     pulled = receipt.pulled | (earlier.pulled if earlier and earlier.manifest == receipt.manifest else frozenset())
-    place.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "folder": str(folder.resolve()),
         "ref": receipt.ref,

@@ -38,6 +38,7 @@ from weighbridge.core.values import (
     TensorSpec,
     Version,
 )
+from weighbridge.given_up import GivenUp, results
 from weighbridge.metric_stream import MetricStream
 from weighbridge.progress import Progress
 from weighbridge.push import FileUpload
@@ -48,6 +49,8 @@ from weighbridge.wire.connection import LANES, Connection
 from weighbridge.wire.remote_store import RemoteStore
 
 _RENEW_INTERVAL_S = 600.0
+_ABORT_LIMIT_S = 5.0
+"""Somebody may have pressed Ctrl-C, and a lease runs out by itself."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class VersionInProgress:
         self._record = record
         self._began = time.monotonic()
         self._upload = begin_upload(connection, model, record, self._capture)
-        self._given_up = threading.Event()
+        self._given_up = GivenUp()
         self._metrics = MetricStream(connection, self._upload.upload_id, self._given_up)
         lanes = [
             RemoteStore(connection, upload_id=self._upload.upload_id, given_up=self._given_up, lane=lane)
@@ -121,8 +124,8 @@ class VersionInProgress:
     def log_metric(self, name: str, value: SupportsFloat, step: int = 0) -> None:
         """Records one point of a metric's curve; NaN and infinities are kept.
 
-        The point is sent in the background about once a second, and again until the server has it. While the server is
-        away, two million points wait here. Takes a microsecond or two; safe to use from several threads.
+        The point is sent in the background, every two seconds, and again until the server has it. While the server is
+        away, two million points wait here. Takes a few microseconds at most; safe to use from several threads.
 
         Raises:
             InvalidRequest: the name is empty or too long, or the value or the step is no number.
@@ -224,7 +227,7 @@ class VersionInProgress:
             WeighbridgeError: what an ``add`` failed with, or why metrics cannot be sent.
         """
         for added in self._added:
-            added.result()
+            results([added])
         self._metrics.flush()
 
     def _upload_files(self, sources: list[Source]) -> list[FileManifest]:
@@ -237,7 +240,9 @@ class VersionInProgress:
         return files
 
     def _put_manifest(self, files: list[FileManifest]) -> None:
-        self._connection.send(self._connection.transfer.PutManifest, lambda: self._manifest_requests(files))
+        self._connection.send(
+            self._connection.transfer.PutManifest, lambda: self._manifest_requests(files), self._given_up
+        )
 
     def _manifest_requests(self, files: Iterable[FileManifest]) -> Iterable[transfer_pb2.PutManifestRequest]:
         yield transfer_pb2.PutManifestRequest(open=transfer_pb2.OpenUpload(upload_id=self._upload.upload_id))
@@ -260,7 +265,7 @@ class VersionInProgress:
             WeighbridgeError: an upload failed; nothing is visible.
         """
         self._require_open()
-        files = [file for added in self._added for file in added.result()]
+        files = [file for added in self._added for file in results([added])[0]]
         self._metrics.flush()
         try:
             version = self._commit(files)
@@ -309,7 +314,8 @@ class VersionInProgress:
         self._end()
         try:
             request = versions_pb2.AbortVersionRequest(upload_id=self._upload.upload_id)
-            self._connection.call(self._connection.versions.AbortVersion, request, tried_again=False)
+            abort = self._connection.versions.AbortVersion
+            self._connection.call(abort, request, tried_again=False, limit_s=_ABORT_LIMIT_S)
         except WeighbridgeError:
             return  # the lease runs out by itself, and the caller has an error of its own to see
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import weighbridge as wb
 
 STEPS = 10_000
+PARTS = 4
 STEP_S = 0.001
 POINTS = 1_000_000
 THINNED = 1000
@@ -43,8 +44,8 @@ class Curve(NamedTuple):
     thinned_s: float
 
 
-def loops(address: str, file: Path) -> tuple[Loop, Loop]:
-    """A loop that does not log, and one that does, each in two halves: without, with, with, without.
+def loops(address: str, file: Path) -> list[tuple[Loop, Loop]]:
+    """Parts of a loop that does not log, each with one of a loop that does, right before or behind it.
 
     So a machine that slows down slows both. The steps are of numpy, about a millisecond each, and always the same work:
     one that waits for the clock would hide what logging takes.
@@ -59,14 +60,20 @@ def loops(address: str, file: Path) -> tuple[Loop, Loop]:
 
         def logging(at: int) -> None:
             step()
-            version.log_metric("loss", 1 / (at + 1), at)
+            version.log_metric("loss", 0.5, at)
 
-        taken = []
-        for body in (plain, logging, logging, plain):
-            taken.append(_timed(body))
-            version.wait()  # what is still to be sent is not the next loop's
-    first, second, third, last = taken
-    return _sum(first, last), _sum(second, third)
+        def part(body: Callable[[int], None]) -> Loop:
+            loop = _timed(body)
+            # What is still to be sent must not be the next part's: its processor time is that of this one.
+            rest_s = _seconds(version.wait, time.process_time)
+            return Loop(loop.wall_s + rest_s, loop.core_s + rest_s) if body is logging else loop
+
+        pairs = []
+        for number in range(PARTS):
+            first, second = (plain, logging) if number % 2 else (logging, plain)
+            taken = {first: part(first), second: part(second)}
+            pairs.append((taken[plain], taken[logging]))
+        return pairs
 
 
 def call_seconds(address: str, file: Path) -> float:
@@ -106,13 +113,9 @@ def large_curve(address: str, file: Path) -> Curve:
 
 def _timed(body: Callable[[int], None]) -> Loop:
     began, core_began = time.perf_counter(), time.process_time()
-    for at in range(STEPS // 2):
+    for at in range(STEPS // PARTS):
         body(at)
     return Loop(time.perf_counter() - began, time.process_time() - core_began)
-
-
-def _sum(one: Loop, other: Loop) -> Loop:
-    return Loop(one.wall_s + other.wall_s, one.core_s + other.core_s)
 
 
 def _step() -> Callable[[], None]:
@@ -131,7 +134,7 @@ def _step() -> Callable[[], None]:
     raise AssertionError("no size is large enough")
 
 
-def _seconds(step: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    step()
-    return time.perf_counter() - began
+def _seconds(job: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> float:
+    began = clock()
+    job()
+    return clock() - began

@@ -1,7 +1,9 @@
 """Secrets, taken out of what is recorded.
 
 A value is secret where its name says so: a flag, an assignment, a member of JSON or a parameter of a URL whose name
-contains one of a few words. That takes out some values which are none (``--tokenizer``): the other fault is worse.
+contains one of a few words. That takes out some values which are none (``--keypoints``): the other fault is worse.
+Only the tokens that language models count and number are told from those that let in: their names are on every command
+line that trains one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ REDACTED = "[redacted]"
 _ARGUMENT_CHARS = 4096
 _ARGUMENTS = 512
 
-_SECRET = r"(?:token|passw|passphrase|pwd|secret|key|credential|authorization)"
+# Not of a model: tokenizer, tokens, max_tokens, token_ids, token_type, pad_token. Several that let in are secret again.
+_TOKEN = (
+    r"(?<!(?<![a-z])(?:bos|cls|eos|pad|sep|unk)[_.-])(?<!(?<![a-z])mask[_.-])"
+    r"token(?!i[sz]|s(?![a-z])|[_.-]?ids?(?![a-z])|[_.-]?type)"
+    r"|(?:access|api|auth|bearer|hf|refresh|session)[_.-]?tokens"
+)
+_SECRET = rf"(?:{_TOKEN}|passw|passphrase|pwd|secret|key|credential|authorization)"
 _SCHEME = r"(?<![A-Za-z0-9+.-])([A-Za-z0-9+.-]+://)"
 _USERINFO = re.compile(_SCHEME + r"[^/\s?#]*@")
 # A password that should have had its slash escaped; what is before a slash and looks like a port is one.

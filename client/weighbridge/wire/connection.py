@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
+from weighbridge.given_up import GivenUp
 from weighbridge.v1 import (
     deployments_pb2_grpc,
     journal_pb2_grpc,
@@ -20,6 +21,7 @@ from weighbridge.v1 import (
     versions_pb2_grpc,
 )
 from weighbridge.wire.channel import UNARY_DEADLINE_S, Lane, call_metadata, open_channel, translated
+from weighbridge.wire.opening import opened
 from weighbridge.wire.retry import Patience
 
 Response = TypeVar("Response")
@@ -106,9 +108,10 @@ class Connection:
         request: Any,
         *,
         tried_again: bool = True,
-        given_up: threading.Event | None = None,
+        given_up: GivenUp | None = None,
+        limit_s: float = UNARY_DEADLINE_S,
     ) -> Response:
-        """One answer to one request, within 30 s a try; tried again while the server cannot be reached.
+        """One answer to one request, within ``limit_s`` a try; tried again while the server cannot be reached.
 
         Every call of the API may be made twice: what creates something carries a request id.
 
@@ -116,24 +119,45 @@ class Connection:
             WeighbridgeError: what the status stands for.
         """
         patience = self.patience(given_up) if tried_again else Patience(0.0, self._closed)
-        return patience.run(lambda: self._call_once(method, request))
+        return patience.run(lambda: self._call_once(method, request, given_up, limit_s))
 
-    def _call_once(self, method: Callable[..., Response], request: Any) -> Response:
+    def _call_once(
+        self, method: Callable[..., Response], request: Any, given_up: GivenUp | None, limit_s: float
+    ) -> Response:
         try:
             with translated(self.address):
-                response = method(request, timeout=UNARY_DEADLINE_S, metadata=self._metadata)
+                if given_up is None:
+                    response = method(request, timeout=limit_s, metadata=self._metadata)
+                else:
+                    response = self._call_until(given_up, method, request, limit_s)
         except WeighbridgeError as error:
             self._reached = self._reached or not isinstance(error, Unavailable)
             raise
         self._reached = True
         return response
 
-    def send(self, method: Callable[..., Response], requests: Callable[[], Iterable[Any]]) -> Response:
+    def _call_until(self, given_up: GivenUp, method: Any, request: Any, limit_s: float) -> Any:
+        call = opened(lambda: method.future(request, timeout=limit_s, metadata=self._metadata))
+        try:
+            with given_up.ending(call.cancel):
+                return call.result()
+        except grpc.FutureCancelledError as fault:
+            raise Cancelled(f"the call to {self.address} was ended here") from fault
+        finally:
+            call.cancel()
+
+    def send(
+        self,
+        method: Callable[..., Response],
+        requests: Callable[[], Iterable[Any]],
+        given_up: GivenUp | None = None,
+    ) -> Response:
         """One answer to a stream of requests, which ``requests`` makes anew for each try."""
-        response: Response = self.patience().run(lambda: self._send_once(method, requests()))
+        patience = self.patience(given_up)
+        response: Response = patience.run(lambda: self._send_once(method, requests(), given_up or GivenUp()))
         return response
 
-    def _send_once(self, method: Any, requests: Iterable[Any]) -> Any:
+    def _send_once(self, method: Any, requests: Iterable[Any], given_up: GivenUp) -> Any:
         moved = time.monotonic()
 
         def taken() -> Iterator[Any]:
@@ -143,15 +167,17 @@ class Connection:
                 yield request
             moved = time.monotonic()
 
-        call = method.future(taken(), metadata=self._metadata)
-        with self.watched(call, lambda: moved):
+        call = opened(lambda: method.future(taken(), metadata=self._metadata))
+        with given_up.ending(call.cancel), self.watched(call, lambda: moved):
             return call.result()
 
     def open(self, method: Callable[..., Any], request: Any) -> Any:
         """A call that streams answers; iterate it within ``watched``, or through ``stream``."""
-        return method(request, metadata=self._metadata)
+        return opened(lambda: method(request, metadata=self._metadata))
 
-    def stream(self, method: Callable[..., Any], request: Any) -> Generator[Any, None, None]:
+    def stream(
+        self, method: Callable[..., Any], request: Any, given_up: GivenUp | None = None
+    ) -> Generator[Any, None, None]:
         """A stream of answers. Leaving the iteration early ends the call. Not tried again: the caller is.
 
         Raises:
@@ -161,7 +187,7 @@ class Connection:
         call = self.open(method, request)
         waiting_since: float | None = None
         try:
-            with self.watched(call, lambda: waiting_since):
+            with (given_up or GivenUp()).ending(call.cancel), self.watched(call, lambda: waiting_since):
                 while True:
                     waiting_since = time.monotonic()
                     response = next(call, None)
@@ -197,8 +223,8 @@ class Connection:
                     call.cancel()
                     return
 
-        threading.Thread(target=watch, name="weighbridge-stall", daemon=True).start()
         try:
+            threading.Thread(target=watch, name="weighbridge-stall", daemon=True).start()
             with translated(self.address):
                 yield
         except (Cancelled, grpc.FutureCancelledError) as fault:

@@ -13,6 +13,7 @@ from weighbridge.core.digest import Digest, format_digest
 from weighbridge.core.errors import DataLoss, StorageFailed, WeighbridgeError
 from weighbridge.core.limits import DIGESTS_PER_MESSAGE, UPLOAD_CREDIT_BYTES
 from weighbridge.core.store import Ack, Held
+from weighbridge.given_up import GivenUp
 from weighbridge.v1 import transfer_pb2
 from weighbridge.wire import convert
 from weighbridge.wire.chunk_frame import upload_frame
@@ -30,12 +31,12 @@ class RemoteStore:
         upload_id: str = "",
         ref: str = "",
         credit_bytes: int = UPLOAD_CREDIT_BYTES,
-        given_up: threading.Event | None = None,
+        given_up: GivenUp | None = None,
         lane: int = 0,
     ) -> None:
-        """``given_up``: ends tries that go on, when somebody else sets it. ``lane``: which connection streams take."""
+        """``given_up``: ends every call. ``lane``: which connection streams take."""
         self._lane = connection.lane(lane)
-        self._given_up = given_up
+        self._given_up = given_up or GivenUp()
         self._connection = connection
         self._upload_id = upload_id
         self._ref = ref
@@ -67,7 +68,7 @@ class RemoteStore:
         sending = _Sending(self._upload_id, chunks, Credit(self._credit_bytes))
         call = self._connection.open(self._lane.upload, sending)
         try:
-            with self._connection.watched(call, sending.owing_since):
+            with self._given_up.ending(call.cancel), self._connection.watched(call, sending.owing_since):
                 for response in call:
                     ack = sending.acknowledged(_ack(response))
                     if ack.digests:
@@ -91,7 +92,7 @@ class RemoteStore:
         for start in range(0, len(digests), DIGESTS_PER_MESSAGE):
             asked = digests[start : start + DIGESTS_PER_MESSAGE]
             request = transfer_pb2.DownloadChunksRequest(ref=self._ref, digests=asked)
-            with closing(self._connection.stream(self._lane.download, request)) as responses:
+            with closing(self._connection.stream(self._lane.download, request, self._given_up)) as responses:
                 for digest in asked:
                     response = next(responses, None)
                     chunk = response.chunk if isinstance(response, transfer_pb2.DownloadChunksResponse) else response

@@ -78,7 +78,7 @@ def _call(method: str, context: grpc.ServicerContext) -> Iterator[None]:
         failure = _unforeseen(error, context)
     finally:
         _log_call(method, context, began, failure)
-    if failure is not None:
+    if failure is not None and not isinstance(failure.__cause__, GeneratorExit):  # then nobody can be told any more
         context.abort_with_status(rpc_status.to_status(to_status(failure)))
 
 

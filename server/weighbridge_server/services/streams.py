@@ -63,7 +63,7 @@ class StreamInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ig
         with admission.admitted(), self._stalls.watched(context) as movement:
             try:
                 yield movement
-            except grpc.RpcError as fault:
+            except (grpc.RpcError, GeneratorExit) as fault:  # it waited for a message, or to send one
                 if not movement.stalled:
                     raise
                 raise DeadlineExceeded(f"nothing moved for {self._stalls.limit_s:g} s") from fault

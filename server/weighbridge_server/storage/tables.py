@@ -203,8 +203,22 @@ class Version(_Table):
             (("creator", "id"), False),
             (("created_time", "id"), False),
             # These have columns beside them: see the migration.
-            (("id", "metric_log", "energy_kwh", "energy_gco2e", "deleted_time"), False),
-            (("metric_log", "id", "energy_kwh", "energy_gco2e", "deleted_time"), False),
+            (("id", "metric_log", "model", "energy_kwh", "energy_gco2e", "deleted_time"), False),
+            (("metric_log", "id", "model", "energy_kwh", "energy_gco2e", "deleted_time"), False),
+            (
+                (
+                    "id",
+                    "metric_log",
+                    "model",
+                    "number",
+                    "created_time",
+                    "files_total",
+                    "bytes_total",
+                    "chunks_total",
+                    "deleted_time",
+                ),
+                False,
+            ),
         )
 
 

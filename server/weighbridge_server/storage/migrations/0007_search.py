@@ -141,14 +141,19 @@ _INDEXES = (
     "CREATE INDEX version_energy_kwh ON version (energy_kwh, id) WHERE energy_kwh IS NOT NULL",
     "CREATE INDEX version_energy_gco2e ON version (energy_gco2e, id) WHERE energy_gco2e IS NOT NULL",
     # What joins and computed orders ask, side by side: who must look at all versions does not read their records. In
-    # the order of what is joined, so that nothing has to be sorted first.
+    # the order of what is joined, so that nothing has to be sorted first. Narrow: all of an entry is read.
     """
     CREATE INDEX version_listed_by_id ON version (id)
-    INCLUDE (metric_log_id, energy_kwh, energy_gco2e, deleted_time)
+    INCLUDE (metric_log_id, model_id, energy_kwh, energy_gco2e, deleted_time)
     """,
     """
     CREATE INDEX version_listed_by_log ON version (metric_log_id)
-    INCLUDE (id, energy_kwh, energy_gco2e, deleted_time)
+    INCLUDE (id, model_id, energy_kwh, energy_gco2e, deleted_time)
+    """,
+    """
+    CREATE INDEX version_listed_figures ON version (id) INCLUDE (
+        metric_log_id, model_id, number, created_time, files_total, bytes_total, chunks_total, deleted_time
+    )
     """,
     # With what leads from there to the versions.
     "DROP INDEX metric_summary_name_latest, metric_summary_name_min, metric_summary_name_max",

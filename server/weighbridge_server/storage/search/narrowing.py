@@ -47,6 +47,14 @@ def narrowed(node: Typed, most: int, parameters: Parameters, *, guarded: bool) -
     return _Narrowing(most, parameters, guarded=guarded).where_it_holds(node)
 
 
+def source_alone(node: Typed) -> Source | None:
+    """The one table that a condition asks, if it asks one, and holds only of what has a row in it."""
+    if isinstance(node, Present):
+        return source_of(node.path)
+    found = _asked(node.operand if isinstance(node, Not) else node)
+    return found[0].source if found else None
+
+
 class _Narrowing:
     def __init__(self, most: int, parameters: Parameters, *, guarded: bool) -> None:
         self._limit = f"LIMIT {most}"
@@ -86,12 +94,10 @@ class _Narrowing:
 
     def _by_source(self, node: Typed, *, holds: bool) -> list[str]:
         """By one table, where the condition asks no other."""
-        columns = list(_columns(node))
-        found = [column for column in columns if column is not None]
-        sources = {column.source for column in found}
-        if len(found) < len(columns) or len(sources) != 1 or not (all(map(_leads, found)) or _is_name(node)):
+        found = _asked(node)
+        if not found or not (all(map(_leads, found)) or _is_name(node)):
             return []
-        (source,) = sources
+        source = found[0].source
         of = Conditions.holds if holds else Conditions.fails
         if source is None:
             by = "" if _is_name(node) else f"ORDER BY {found[0].sql}"
@@ -130,17 +136,26 @@ def _together(found: list[list[str]]) -> list[str]:
     return [f"({' UNION ALL '.join(statements[0] for statements in found)})"]
 
 
+def _asked(node: Typed) -> list[Column]:
+    """The columns that a comparison asks, if they are of one row; else none."""
+    columns = list(_columns(node))
+    found = [column for column in columns if column is not None]
+    return found if len(found) == len(columns) and len({column.source for column in found}) == 1 else []
+
+
 def _is_of_item(node: Typed) -> bool:
     return not isinstance(node, Field) or bool(node.row)
 
 
 def _seeks(node: Typed, *, holds: bool) -> bool:
-    """Whether a comparison looks for a value or a range, and not for all but these."""
+    """Whether a comparison looks for a number, a text or a time, or a range of them, and not for all but these."""
     match node:
-        case Compare(_, operator):
-            return operator != ("!=" if holds else "==")
+        case Compare(_, operator, left, right):
+            kinds = {left.kind, right.kind} - {Kind.VALUE}
+            return operator != ("!=" if holds else "==") and len(kinds) == 1 and Kind.TRUTH not in kinds
         case OneOf(_, _, options):
-            return holds and len({option.kind for option in options}) == 1
+            kinds = {option.kind for option in options}
+            return holds and len(kinds) == 1 and Kind.TRUTH not in kinds
     return holds and isinstance(node, TextTest)
 
 

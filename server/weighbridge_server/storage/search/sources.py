@@ -22,7 +22,8 @@ class Parameters:
 
     def add(self, value: object) -> str:
         """The placeholder of a value."""
-        key = (type(value), tuple(value) if isinstance(value, list) else value)
+        # With the types, as True is 1 for Python.
+        key = (type(value), tuple((type(one), one) for one in value) if isinstance(value, list) else value)
         name = self._names.setdefault(key, f"p{len(self._names)}")
         self.values[name] = value
         return f"%({name})s"

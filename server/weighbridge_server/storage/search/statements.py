@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from weighbridge_server.domain.expressions.typed import As, Field, Present, Typed, inside
+from weighbridge_server.domain.expressions.typed import As, Both, Field, Present, Typed, inside
 from weighbridge_server.domain.expressions.types import Kind
 from weighbridge_server.domain.search_ports import Position, Search, Section, SortKey
 from weighbridge_server.storage.search.conditions import Conditions
+from weighbridge_server.storage.search.narrowing import source_alone
 from weighbridge_server.storage.search.ordering import column, first_has, ordering
 from weighbridge_server.storage.search.sources import Parameters, Source, column_of, source_of
 
@@ -61,10 +62,44 @@ def walked(part: Part, most: int, parameters: Parameters) -> str:
 
 def listed(part: Part, parameters: Parameters) -> str:
     """The first of all, whatever it takes."""
+    facts, others = _apart(part.search.condition)
+    part = replace(part, search=replace(part.search, condition=others))
     joined = {source: f"j{place}" for place, source in enumerate(islice(dict.fromkeys(_sources(part)), _MOST_JOINED))}
     tables = [f"LEFT JOIN {source.table} {alias} ON {source.on(alias, parameters)}" for source, alias in joined.items()]
-    wanted = in_question(part, parameters)
-    return _statement(part, " ".join(["version v", *tables]), joined, wanted, parameters)
+    first = f"{_having(facts, part, parameters)} AS a JOIN version v ON v.id = a.version_id" if facts else "version v"
+    return _statement(part, " ".join([first, *tables]), joined, in_question(part, parameters), parameters)
+
+
+def _apart(condition: Typed | None) -> tuple[list[tuple[Source, Typed]], Typed | None]:
+    """The terms of a condition that ask a fact each and nothing else, if there are several, and what is left of it."""
+    terms = condition.terms if isinstance(condition, Both) else [] if condition is None else [condition]
+    facts: list[tuple[Source, Typed]] = []
+    others: list[Typed] = []
+    for term in terms:
+        source = source_alone(term)
+        if source is not None and source.table == "version_fact" and len(facts) < _MOST_JOINED:
+            facts.append((source, term))
+        else:
+            others.append(term)
+    if len(facts) < 2:
+        return [], condition
+    return facts, Both(others[0].place, others) if others else None
+
+
+def _having(facts: Sequence[tuple[Source, Typed]], part: Part, parameters: Parameters) -> str:
+    """The ids of the versions with these facts.
+
+    They come first, whatever the planner thinks (OFFSET), as all are in the order of the ids: where none is left,
+    nothing else is read.
+    """
+    tables, wanted = [], []
+    for place, (source, term) in enumerate(facts):
+        alias = f"f{place}"
+        link = f"JOIN {source.table} {alias} ON {alias}.version_id = f0.version_id"
+        tables.append(link if place else f"{source.table} {alias}")
+        wanted += source.own(alias, parameters)
+        wanted.append(Conditions(parameters, {source: alias}, guarded=part.guarded).holds(term))
+    return f"(SELECT f0.version_id FROM {' '.join(tables)} WHERE {' AND '.join(wanted)} OFFSET 0)"
 
 
 def in_question(part: Part, parameters: Parameters) -> list[str]:
