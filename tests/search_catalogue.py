@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from raw_client import RawClient, file_of, manifest_of, raw_chunk
 from weighbridge.v1 import versions_pb2
 from weighbridge.wire import convert
 
-PROJECT = f"find-{os.getpid()}"
+PROJECT = "find-these"
 BIG, SMALL = f"{PROJECT}.text.big", f"{PROJECT}.text.small"
 OURS = f'model.startsWith("{PROJECT}.")'
 NAN, INFINITE = float("nan"), float("inf")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +42,7 @@ class JobClock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> JobClock:
     clock = JobClock()
-    monkeypatch.setattr(time, "time_ns", clock.time_ns)
+    monkeypatch.setattr("weighbridge.metric_stream.time_ns", clock.time_ns)
     return clock
 
 

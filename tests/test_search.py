@@ -162,7 +162,7 @@ def test_a_limit_and_a_model(catalogue: Catalogue) -> None:
     assert list(client.search(model=BIG, limit=0)) == []
     for wrong in ({"limit": -1}, {"show_metrics": "accuracy"}):
         with pytest.raises(wb.UsageError):
-            client.search(**wrong)  # type: ignore[arg-type]
+            client.search(**wrong)
     with pytest.raises(wb.ModelNotFound):
         list(client.search(model=f"{PROJECT}.text.none"))
 
@@ -185,7 +185,7 @@ def test_what_changes_is_found_as_it_is_now(client: wb.Client, new_model: NewMod
     client.log_metrics(ref, [wb.MetricPoint("late", 0.25, 7)])
     assert found("metrics.late == 0.25 && metrics.late.step == 7")
     assert not found('"champion" in aliases')
-    client.set_alias(f"{model}@champion", 1)
+    client.set_alias(model, "champion", 1)
     assert found('"champion" in aliases')
     client.promote(ref, "staging")
     assert found('stage == "staging" && "staging" in aliases')
@@ -198,7 +198,7 @@ def test_deleted_versions_and_versions_of_deleted_models_are_left_out(
     weights.write_bytes(b"weights")
     model = new_model()
     for tag in ("first", "second"):
-        client.push(model, [weights], tags={"mark": f"{model} {tag}"}, capture=False)
+        client.push(model, weights, tags={"mark": f"{model} {tag}"}, capture=False)
     condition = f'tags.mark.startsWith("{model} ")'
     client.delete_version(f"{model}:1", reason="a test")
     assert [version.version for version in client.search(condition)] == [2]

@@ -50,17 +50,20 @@ def save_receipt(folder: Path, receipt: Receipt) -> None:
     """
     place = _place(folder)
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place):
+    with _locked(place.parent):
         _save(place, folder, receipt)
 
 
 @contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Another pull into the folder may read its receipt just now, and forget what this one adds to it: it waits."""
-    with place.with_suffix(".lock").open("ab") as lock:
+def _locked(receipts: Path) -> Iterator[None]:
+    """Another pull that would read a receipt now, and forget what this one adds to it, waits."""
+    fd = os.open(receipts, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(fd, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(fd)
 
 
 def _save(place: Path, folder: Path, receipt: Receipt) -> None:

@@ -31,8 +31,9 @@ def print_expression_error(error: InvalidExpression, texts: Mapping[str, str]) -
     line = Text.assemble(("error: ", "bold red"), (f"{visible(error.reason)}: ", "bold"), one_line(error.message))
     out.print(line, soft_wrap=True)
     for violation, field in placed:
-        message = Text.assemble("  ", (f"{field} {visible(violation.path)}", "cyan"), ": ", one_line(violation.message))
-        out.print(message, soft_wrap=True)
+        if len(placed) > 1:  # else the first line has said it
+            place = (f"{field} {visible(violation.path)}", "cyan")
+            out.print(Text.assemble("  ", place, ": ", one_line(violation.message)), soft_wrap=True)
         for shown in _marked(texts[field], violation.path):
             out.print(Text(f"    {shown}"), soft_wrap=True)
     left_out = error.details.get("violations_left_out")

@@ -145,7 +145,11 @@ class SchemaViolated(WeighbridgeError):
 
 
 class InvalidExpression(WeighbridgeError):
-    """A filter, an order or a rule cannot be read, or compares what cannot be; paths are ``line:column``."""
+    """A filter, an order or a rule cannot be read, or compares what cannot be; paths are ``line:column``.
+
+    Where a call has several expressions, ``details`` say how many violations each field has; they stand in the order of
+    the fields: ``filter``, ``order_by``.
+    """
 
     code = Code.INVALID_ARGUMENT
     reason = "INVALID_EXPRESSION"

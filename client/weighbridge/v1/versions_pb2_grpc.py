@@ -248,7 +248,9 @@ class VersionServiceServicer:
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
         INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
-        INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+        INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where, as `line:column`, those of
+        `filter` first. Metadata `filter` and `order_by` say how many each has.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: the versions are not found within 10 s.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

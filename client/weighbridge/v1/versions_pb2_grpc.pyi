@@ -130,7 +130,9 @@ class VersionServiceStub:
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
-      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where, as `line:column`, those of
+        `filter` first. Metadata `filter` and `order_by` say how many each has.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the versions are not found within 10 s.
     """
     UpdateVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.UpdateVersionRequest, _versions_pb2.Version]
     """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
@@ -302,7 +304,9 @@ class VersionServiceAsyncStub(VersionServiceStub):
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
-      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+      INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where, as `line:column`, those of
+        `filter` first. Metadata `filter` and `order_by` say how many each has.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: the versions are not found within 10 s.
     """
     UpdateVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.UpdateVersionRequest, _versions_pb2.Version]  # type: ignore[assignment]
     """Changes what may change of a committed version: its tags and its description. Event `version.updated`; nothing
@@ -513,7 +517,9 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
           INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned for this filter and order.
-          INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where.
+          INVALID_ARGUMENT / INVALID_EXPRESSION: `filter` or `order_by`; the violations say where, as `line:column`, those of
+            `filter` first. Metadata `filter` and `order_by` say how many each has.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: the versions are not found within 10 s.
         """
 
     @_abc_1.abstractmethod

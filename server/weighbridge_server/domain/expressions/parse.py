@@ -30,7 +30,7 @@ from weighbridge_server.domain.expressions.syntax import (
 from weighbridge_server.domain.expressions.texts import unquoted
 
 MOST_BYTES = 16 * 1024
-MOST_LEVELS = 200
+MOST_LEVELS = 250
 """How deep a tree may be: what follows its branches stays within Python's own limit of calls. Parentheses make no
 level, and neither does each further term of ``&&`` or ``||``."""
 
