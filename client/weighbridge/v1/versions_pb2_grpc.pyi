@@ -66,7 +66,8 @@ class VersionServiceStub:
       NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
         descend from versions that are committed before it, so that no line of descent leads back to where it began.
         Where several parents are wrong, the reason is the first one's, and there is a violation for each.
-      INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+      INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed. A request of more than
+        512 KiB is not read.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
@@ -240,7 +241,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
       NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
         descend from versions that are committed before it, so that no line of descent leads back to where it began.
         Where several parents are wrong, the reason is the first one's, and there is a violation for each.
-      INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+      INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed. A request of more than
+        512 KiB is not read.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
@@ -417,7 +419,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND: a parent is not there. A version can only
             descend from versions that are committed before it, so that no line of descent leads back to where it began.
             Where several parents are wrong, the reason is the first one's, and there is a violation for each.
-          INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed.
+          INVALID_ARGUMENT / INVALID_REQUEST: the record breaks a rule; all violations are listed. A request of more than
+            512 KiB is not read.
           INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
             but for those about `metrics` and `files`, which only the commit can know.
           INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).

@@ -21,7 +21,7 @@ from weighbridge.core.errors import Cancelled, InternalError, WeighbridgeError
 from weighbridge.wire.status import to_status
 from weighbridge_server.services.actor import actor_of
 from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
-from weighbridge_server.services.validation import validate
+from weighbridge_server.services.validation import bounded, validate
 
 _OURS = ("/weighbridge.", "/grpc.reflection.")
 _log = structlog.get_logger("call")
@@ -51,7 +51,11 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-igno
             with _call(method, context):
                 yield from inner(_incoming(handler, request), context)
 
-        return with_behaviour(handler, many if handler.response_streaming else one)
+        return with_behaviour(
+            handler,
+            many if handler.response_streaming else one,
+            request_deserializer=bounded(method, handler.request_deserializer),
+        )
 
 
 def _incoming(handler: Any, request: Any) -> Any:
