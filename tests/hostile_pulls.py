@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,12 @@ def refused(sdk: Client, place: Place, cls: type[wb.WeighbridgeError], text: str
 def stopping_after(content: Content, chunks: int) -> Callable[..., Chunks]:
     """Sends so many chunks and stops for ever, however often it is asked again."""
     left = chunks
+    one_at_a_time = threading.Lock()
 
     def download(request: Any, context: grpc.ServicerContext) -> Chunks:
         nonlocal left
-        sent, left = request.digests[:left], 0
+        with one_at_a_time:
+            sent, left = request.digests[:left], 0
         yield from (chunk_answer(content.chunks[digest]) for digest in sent)
         until_ended(context)
 

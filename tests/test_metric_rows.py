@@ -123,5 +123,5 @@ def test_a_curve_whose_blocks_are_gone_is_an_error(storage: Storage) -> None:
     log(storage, upload_id, 1, MetricPoint("loss", 0.5, 1))
     commit(storage, upload_id)
     storage.sql("DELETE FROM metric_block")
-    with pytest.raises(wb.DataLoss, match="the curve of 'loss' ends at point 0 of 1"):
+    with pytest.raises(wb.DataLoss, match="the curve of 'loss' has no point 0"):
         list(Metrics(storage.catalog).read(REF, [], 0))

@@ -27,6 +27,7 @@ from weighbridge_server.storage.search.statements import Part, among, listed, wa
 TABLES = (
     "SELECT version_id, section, name, number, text, truth, whole FROM version_fact ORDER BY 1, 2, 3",
     "SELECT version_id, ordinal, name, version, digest, uri, role FROM version_dataset ORDER BY 1, 2",
+    "SELECT log_id, name, version_id FROM metric_summary ORDER BY 1, 2",
     """
     SELECT v.id, v.energy_kwh, v.energy_gco2e, l.digest, e.name, e.version FROM version v
     LEFT JOIN package_list l ON l.id = v.package_list_id LEFT JOIN package_list_entry e ON e.list_id = l.id
@@ -56,6 +57,7 @@ def test_the_migration_makes_of_old_records_what_a_commit_makes_of_them(storage:
     spec.loader.exec_module(migration)
     with psycopg.connect(storage.url) as connection:
         connection.execute("UPDATE version SET energy_kwh = NULL, energy_gco2e = NULL, package_list_id = NULL")
+        connection.execute("UPDATE metric_summary SET version_id = NULL")
         for table in ("version_fact", "version_dataset", "package_list_entry", "package_list"):
             connection.execute(f"DELETE FROM {table}".encode())
         for statement in migration._BACKFILL:

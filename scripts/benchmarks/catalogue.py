@@ -49,8 +49,8 @@ _STATEMENTS = (
     FROM generate_series(1, %(versions)s) n
     """,
     """
-    INSERT INTO metric_summary (log_id, name, latest, latest_step, latest_time, min, max, points)
-    SELECT n, name, CASE WHEN n %% 997 = 0 THEN 'NaN' ELSE value END, 100, now(), value - 0.1, value + 0.1, 100
+    INSERT INTO metric_summary (log_id, version_id, name, latest, latest_step, latest_time, min, max, points)
+    SELECT n, n, name, CASE WHEN n %% 997 = 0 THEN 'NaN' ELSE value END, 100, now(), value - 0.1, value + 0.1, 100
     FROM generate_series(1, %(versions)s) n
     CROSS JOIN LATERAL (
         VALUES ('accuracy', pg_temp.even('accuracy', n)), ('loss', pg_temp.even('loss', n) * 3),

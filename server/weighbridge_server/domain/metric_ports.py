@@ -62,9 +62,9 @@ class MetricRows(Protocol):
         """Adds points, at least one a curve and one curve a metric. ``summaries``: what each curve is with them."""
         ...
 
-    def read(self, log_id: int, name: str, start: int, stop: int) -> MetricCurve | None:
-        """The points from number ``start``, counted from 0, up to ``stop`` or a little further.
+    def read(self, log_id: int, names: Sequence[str], start: int, stop: int) -> dict[str, MetricCurve]:
+        """Of each curve the points from number ``start``, counted from 0, up to ``stop`` or a little further.
 
-        ``start`` is 0 or the end of what was read before. None: there is no such point.
+        In order of name, without those that have no such points. ``start`` is 0 or the end of what was read before.
         """
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from weighbridge.core.curve_check import check_curves
 from weighbridge.core.curves import MetricCurve, part
@@ -17,7 +17,7 @@ from weighbridge_server.domain.curves import (
     without_first,
 )
 from weighbridge_server.domain.metric_log import add_curves
-from weighbridge_server.domain.metric_ports import MetricLog
+from weighbridge_server.domain.metric_ports import CurveSummary, MetricLog
 from weighbridge_server.domain.models import existing_model
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.uploads import LEASE_S, open_upload
@@ -97,20 +97,43 @@ class Metrics:
             version = find_version(tx, parse_ref(ref))
             log = tx.metrics.of_version(version.model, version.version)
             found = tx.metrics.summaries(log.log_id, names or None)
-        for name, summary in found.items():
-            parts = self._parts(log.log_id, name, summary.points)
-            yield from thinned(parts, summary.points, most_points) if most_points else parts
+        for group in _groups(found.values()):
+            begun = self._read(log.log_id, list(group), 0, max(group.values()))
+            for name, points in group.items():
+                parts = self._parts(log.log_id, begun.pop(name), points)
+                yield from thinned(parts, points, most_points) if most_points else parts
 
-    def _parts(self, log_id: int, name: str, points: int) -> Iterator[MetricCurve]:
-        """The first ``points`` points; what comes while they are read is not among them."""
+    def _parts(self, log_id: int, found: MetricCurve, points: int) -> Iterator[MetricCurve]:
+        """The first ``points`` points of a curve whose begin was read; what comes meanwhile is not among them."""
         start = 0
-        while start < points:
-            with self._catalog.transaction() as tx:
-                found = tx.metrics.read(log_id, name, start, min(start + _READ_AT_ONCE, points))
-            if found is None:
-                raise DataLoss(f"the curve of {name!r} ends at point {start} of {points}")
+        while True:
             yield part(found, 0, points - start)
             start += len(found)
+            if start >= points:
+                return
+            found = self._read(log_id, [found.name], start, points)[found.name]
+
+    def _read(self, log_id: int, names: Sequence[str], start: int, end: int) -> dict[str, MetricCurve]:
+        with self._catalog.transaction() as tx:
+            found = tx.metrics.read(log_id, names, start, min(start + _READ_AT_ONCE, end))
+        for name in names:
+            if name not in found:
+                raise DataLoss(f"the curve of {name!r} has no point {start}, which it should have")
+        return found
+
+
+def _groups(summaries: Iterable[CurveSummary]) -> Iterator[dict[str, int]]:
+    """Names with their numbers of points, so many together as are read at once."""
+    group: dict[str, int] = {}
+    together = 0
+    for summary in summaries:
+        if group and together + summary.points > _READ_AT_ONCE:
+            yield group
+            group, together = {}, 0
+        group[summary.name] = summary.points
+        together += summary.points
+    if group:
+        yield group
 
 
 def _new(

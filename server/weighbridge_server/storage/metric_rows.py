@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,10 @@ class MetricRows:
         kept = [summaries[curve.name] for curve in curves]
         self._database.rows(
             """
-            INSERT INTO metric_summary (log_id, name, latest, latest_step, latest_time, min, max, points)
-            SELECT %s, s.* FROM unnest(
+            INSERT INTO metric_summary (
+                log_id, version_id, name, latest, latest_step, latest_time, min, max, points
+            )
+            SELECT %s, (SELECT id FROM version WHERE metric_log_id = %s), s.* FROM unnest(
                 %s::text[], %s::double precision[], %s::bigint[], %s::timestamptz[],
                 %s::double precision[], %s::double precision[], %s::bigint[]
             ) AS s
@@ -88,6 +91,7 @@ class MetricRows:
                 min = excluded.min, max = excluded.max, points = excluded.points
             """,
             (
+                log_id,
                 log_id,
                 [summary.name for summary in kept],
                 [summary.latest for summary in kept],
@@ -139,21 +143,17 @@ class MetricRows:
                 (log_id, *_columns(new)),
             )
 
-    def read(self, log_id: int, name: str, start: int, stop: int) -> MetricCurve | None:
+    def read(self, log_id: int, names: Sequence[str], start: int, stop: int) -> dict[str, MetricCurve]:
         """See the port."""
         rows = self._database.rows(
             """
-            SELECT steps, times, values FROM metric_block
-            WHERE log_id = %s AND name = %s AND first_point >= %s AND first_point < %s ORDER BY first_point
+            SELECT name, steps, times, values FROM metric_block
+            WHERE log_id = %s AND name = ANY(%s::text[]) AND first_point >= %s AND first_point < %s
+            ORDER BY name, first_point
             """,
-            (log_id, name, start, stop),
+            (log_id, names, start, stop),
         )
-        if not rows:
-            return None
-        steps, times, values = (b"".join(column) for column in zip(*rows, strict=True))
-        return MetricCurve(
-            name, np.frombuffer(steps, "<i8"), np.frombuffer(times, "<i8").view(_TIME), np.frombuffer(values, "<f8")
-        )
+        return {name: _curve(name, list(blocks)) for name, blocks in groupby(rows, key=lambda row: row[0])}
 
 
 Row = tuple[str, int, int, bytes, bytes, bytes]
@@ -168,6 +168,14 @@ def _block(curve: MetricCurve, first_point: int) -> Row:
         curve.steps.astype("<i8").tobytes(),
         curve.times.astype(_TIME).astype("<i8").tobytes(),
         curve.values.astype("<f8").tobytes(),
+    )
+
+
+def _curve(name: str, blocks: Sequence[tuple[Any, ...]]) -> MetricCurve:
+    _, *columns = zip(*blocks, strict=True)
+    steps, times, values = (b"".join(column) for column in columns)
+    return MetricCurve(
+        name, np.frombuffer(steps, "<i8"), np.frombuffer(times, "<i8").view(_TIME), np.frombuffer(values, "<f8")
     )
 
 

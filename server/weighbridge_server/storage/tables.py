@@ -9,6 +9,7 @@ from peewee import (
     BooleanField,
     DatabaseProxy,
     DateTimeField,
+    DeferredForeignKey,
     DoubleField,
     ForeignKeyField,
     IntegerField,
@@ -141,15 +142,10 @@ class MetricSummary(_Table):
     min = DoubleField()
     max = DoubleField()
     points = BigIntegerField()
+    version = DeferredForeignKey("Version", null=True, on_delete="CASCADE", index=False)
 
     class Meta:
         primary_key = peewee.CompositeKey("log", "name")
-        indexes = (
-            (("name", "latest", "log"), False),
-            (("name", "min", "log"), False),
-            (("name", "max", "log"), False),
-            (("name", "log", "latest", "latest_step", "min", "max", "points"), False),
-        )
 
 
 class PackageList(_Table):
@@ -202,23 +198,6 @@ class Version(_Table):
             (("stage", "id"), False),
             (("creator", "id"), False),
             (("created_time", "id"), False),
-            # These have columns beside them: see the migration.
-            (("id", "metric_log", "model", "energy_kwh", "energy_gco2e", "deleted_time"), False),
-            (("metric_log", "id", "model", "energy_kwh", "energy_gco2e", "deleted_time"), False),
-            (
-                (
-                    "id",
-                    "metric_log",
-                    "model",
-                    "number",
-                    "created_time",
-                    "files_total",
-                    "bytes_total",
-                    "chunks_total",
-                    "deleted_time",
-                ),
-                False,
-            ),
         )
 
 
@@ -226,6 +205,21 @@ for _figure in (Version.energy_kwh, Version.energy_gco2e):
     Version.add_index(
         Version.index(_figure, Version.id, where=_figure.is_null(False), name=f"version_{_figure.column_name}")
     )
+
+
+for _listed in ("energy", "figures"):
+    Version.add_index(Version.index(Version.id, where=Version.deleted_time.is_null(), name=f"version_listed_{_listed}"))
+
+
+_OF_VERSIONS = MetricSummary.version.is_null(False)
+for _name, _columns in (
+    ("version_id", (MetricSummary.version,)),
+    ("latest", (MetricSummary.name, MetricSummary.latest, MetricSummary.version)),
+    ("min", (MetricSummary.name, MetricSummary.min, MetricSummary.version)),
+    ("max", (MetricSummary.name, MetricSummary.max, MetricSummary.version)),
+    ("listed", (MetricSummary.name, MetricSummary.version)),
+):
+    MetricSummary.add_index(MetricSummary.index(*_columns, where=_OF_VERSIONS, name=f"metric_summary_{_name}"))
 
 
 class VersionFact(_Table):

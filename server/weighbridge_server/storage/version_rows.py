@@ -81,6 +81,13 @@ class VersionRows:
             (version_id, version.upload_id),
         )
         self._facts.add(version_id, record)
+        self._database.rows(
+            """
+            UPDATE metric_summary SET version_id = %s
+            WHERE log_id = (SELECT metric_log_id FROM version WHERE id = %s)
+            """,
+            (version_id, version_id),
+        )
         self._database.rows("UPDATE model SET latest_version = %s WHERE name = %s", (version.number, version.model))
         self._database.rows(
             """

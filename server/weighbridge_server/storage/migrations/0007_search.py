@@ -61,6 +61,7 @@ _TABLES = (
         ADD COLUMN energy_gco2e double precision,
         ADD COLUMN package_list_id bigint REFERENCES package_list
     """,
+    "ALTER TABLE metric_summary ADD COLUMN version_id bigint REFERENCES version ON DELETE CASCADE",
 )
 # The JSON of a record, member by member. What is not said is not there: an empty text, a number that is not known.
 _BACKFILL = (
@@ -110,6 +111,7 @@ _BACKFILL = (
     FROM version v
     CROSS JOIN LATERAL json_array_elements(v.record::json -> 'datasets') WITH ORDINALITY AS said(value, ordinal)
     """,
+    "UPDATE metric_summary s SET version_id = v.id FROM version v WHERE v.metric_log_id = s.log_id",
     """
     CREATE TEMPORARY TABLE packages_of ON COMMIT DROP AS
     SELECT v.id AS version_id, v.record::json #> '{environment,packages}' AS packages,
@@ -143,31 +145,27 @@ _INDEXES = (
     # What joins and computed orders ask, side by side: who must look at all versions does not read their records. In
     # the order of what is joined, so that nothing has to be sorted first. Narrow: all of an entry is read.
     """
-    CREATE INDEX version_listed_by_id ON version (id)
-    INCLUDE (metric_log_id, model_id, energy_kwh, energy_gco2e, deleted_time)
+    CREATE INDEX version_listed_energy ON version (id)
+    INCLUDE (model_id, energy_kwh, energy_gco2e) WHERE deleted_time IS NULL
     """,
     """
-    CREATE INDEX version_listed_by_log ON version (metric_log_id)
-    INCLUDE (id, model_id, energy_kwh, energy_gco2e, deleted_time)
+    CREATE INDEX version_listed_figures ON version (id)
+    INCLUDE (model_id, number, created_time, files_total, bytes_total, chunks_total) WHERE deleted_time IS NULL
     """,
-    """
-    CREATE INDEX version_listed_figures ON version (id) INCLUDE (
-        metric_log_id, model_id, number, created_time, files_total, bytes_total, chunks_total, deleted_time
-    )
-    """,
-    # With what leads from there to the versions.
+    # Of committed versions only: while training runs, its newest points change none of these.
     "DROP INDEX metric_summary_name_latest, metric_summary_name_min, metric_summary_name_max",
-    "CREATE INDEX metric_summary_name_latest ON metric_summary (name, latest, log_id)",
-    "CREATE INDEX metric_summary_name_min ON metric_summary (name, min, log_id)",
-    "CREATE INDEX metric_summary_name_max ON metric_summary (name, max, log_id)",
+    "CREATE INDEX metric_summary_version_id ON metric_summary (version_id) WHERE version_id IS NOT NULL",
+    "CREATE INDEX metric_summary_latest ON metric_summary (name, latest, version_id) WHERE version_id IS NOT NULL",
+    "CREATE INDEX metric_summary_min ON metric_summary (name, min, version_id) WHERE version_id IS NOT NULL",
+    "CREATE INDEX metric_summary_max ON metric_summary (name, max, version_id) WHERE version_id IS NOT NULL",
     # The planner takes columns for independent of each other, and a name's most common value for one among all.
     "CREATE STATISTICS version_fact_texts (mcv) ON section, name, text FROM version_fact",
     "CREATE STATISTICS version_fact_numbers (mcv) ON section, name, number FROM version_fact",
     "ALTER STATISTICS version_fact_texts SET STATISTICS 1000",
     "ALTER STATISTICS version_fact_numbers SET STATISTICS 1000",
     """
-    CREATE INDEX metric_summary_listed ON metric_summary (name, log_id)
-    INCLUDE (latest, latest_step, min, max, points)
+    CREATE INDEX metric_summary_listed ON metric_summary (name, version_id)
+    INCLUDE (latest, latest_step, min, max, points) WHERE version_id IS NOT NULL
     """,
 )
 

@@ -27,9 +27,19 @@ class Ordering:
 
 
 def ordering(
-    section: Section, after: Position | None, conditions: Conditions, parameters: Parameters, *, first: str = ""
+    section: Section,
+    after: Position | None,
+    conditions: Conditions,
+    parameters: Parameters,
+    *,
+    first: str = "",
+    all_keys: bool = True,
 ) -> Ordering:
-    """The SQL of a section, from a position of it on; ``first``: what the first key is called, where it is known."""
+    """The SQL of a section, from a position of it on.
+
+    ``first``: what the first key is called, where it is known. Without ``all_keys``, what has no value of a first key
+    that is computed comes last, in place of being left out: it is computed once.
+    """
     # The first key has a value, if the section is not one that lacks it.
     leading = [place == 0 and section.lacking is None for place in range(len(section.keys))]
     keys = [_key(key, conditions, first=leads) for key, leads in zip(section.keys, leading, strict=True)]
@@ -39,7 +49,7 @@ def ordering(
     within = []
     if section.lacking is not None:
         within.append(_lacks(section.lacking, conditions))
-    elif section.keys and not first and may_lack(section.keys[0].expression):
+    elif section.keys and not first and _asks(section.keys[0], all_keys=all_keys):
         within.append(first_has(section.keys[0], keys[0]))
     if after is not None:
         within.append(_behind(section.keys, keys, after.keys, parameters.add(after.id), parameters))
@@ -61,6 +71,10 @@ def _key(key: SortKey, conditions: Conditions, *, first: bool) -> str:
     if not may_be_nan(expression) or (first and _is_column(expression)):
         return value
     return f"NULLIF({value}, 'NaN')"
+
+
+def _asks(key: SortKey, *, all_keys: bool) -> bool:
+    return may_lack(key.expression) and (all_keys or _is_column(key.expression) or key.expression.kind is Kind.TEXT)
 
 
 def _is_column(expression: Typed) -> bool:

@@ -42,10 +42,13 @@ class Source:
     """Columns that have a value each: those that make one row of many."""
     version_id: str = ""
     """The column with the version's id; empty: ``v`` has to be joined to find it."""
+    streams: bool = False
+    """An index has the rows of one name in the order of the versions, with all that can be asked of them."""
 
     def own(self, alias: str, parameters: Parameters) -> list[str]:
-        """The conditions of ``named``."""
-        return [f"{alias}.{column} = {parameters.add(value)}" for column, value in self.named]
+        """The conditions that make it these rows."""
+        there = [f"{alias}.{self.version_id} IS NOT NULL"] if self.version_id else []
+        return [*(f"{alias}.{column} = {parameters.add(value)}" for column, value in self.named), *there]
 
     def on(self, alias: str, parameters: Parameters) -> str:
         """The condition that finds the row of ``v``."""
@@ -63,12 +66,20 @@ def fact(section: str, name: str) -> Source:
         "version_id",
         (("section", section), ("name", name)),
         version_id="version_id",
+        streams=True,
     )
 
 
 def metric(name: str) -> Source:
     """A metric in short."""
-    return Source("metric_summary", "{a}.log_id = v.metric_log_id", "log_id", (("name", name),))
+    return Source(
+        "metric_summary",
+        "{a}.version_id = v.id",
+        "version_id",
+        (("name", name),),
+        version_id="version_id",
+        streams=True,
+    )
 
 
 def package(name: str) -> Source:
@@ -99,10 +110,10 @@ class Column:
 
 
 _WHOLE_TEXT = (
-    f"CASE WHEN char_length({{a}}.text) < {INDEXED_CHARS} THEN {{a}}.text ELSE (SELECT coalesce(w.whole, w.text) "
+    f"CASE WHEN octet_length({{a}}.text) < {INDEXED_CHARS} THEN {{a}}.text ELSE (SELECT coalesce(w.whole, w.text) "
     "FROM version_fact w WHERE (w.section, w.name, w.version_id) = ({a}.section, {a}.name, {a}.version_id)) END"
 )
-"""The longer text is looked up where there is one: the others are read from the index."""
+"""A longer text is looked up; one of fewer bytes than an index has characters is read from the index, and is whole."""
 
 _OF_VERSION: Mapping[str, Column] = {
     "model": Column("{a}.name", MODEL, missing=False, indexed=True),

@@ -6,7 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from weighbridge_server.domain.expressions.typed import As, Both, Field, Present, Typed, inside
+from weighbridge_server.domain.expressions.typed import (
+    Arithmetic,
+    As,
+    Both,
+    Constant,
+    Field,
+    Length,
+    Negative,
+    Present,
+    Typed,
+    inside,
+)
 from weighbridge_server.domain.expressions.types import Kind
 from weighbridge_server.domain.search_ports import Position, Search, Section, SortKey
 from weighbridge_server.storage.search.conditions import Conditions
@@ -16,6 +27,9 @@ from weighbridge_server.storage.search.sources import Parameters, Source, column
 
 _MOST_JOINED = 6
 """Sources that are joined; the planner's time grows with each, so the others are asked for by subqueries."""
+
+_FROM_ALL_PARTS = (Constant, Field, As, Arithmetic, Negative, Length)
+"""What has no value where a part of it has none."""
 
 
 @dataclass(frozen=True)
@@ -61,45 +75,63 @@ def walked(part: Part, most: int, parameters: Parameters) -> str:
 
 
 def listed(part: Part, parameters: Parameters) -> str:
-    """The first of all, whatever it takes."""
-    facts, others = _apart(part.search.condition)
+    """The first of all, whatever it takes; those without a value of a first key that is computed come last."""
+    streamed, others = apart(part.search.condition)
+    if len(streamed) == 1 and part.section.keys:
+        streamed, others = [], part.search.condition  # joined as the keys are
     part = replace(part, search=replace(part.search, condition=others))
     joined = {source: f"j{place}" for place, source in enumerate(islice(dict.fromkeys(_sources(part)), _MOST_JOINED))}
-    tables = [f"LEFT JOIN {source.table} {alias} ON {source.on(alias, parameters)}" for source, alias in joined.items()]
-    first = f"{_having(facts, part, parameters)} AS a JOIN version v ON v.id = a.version_id" if facts else "version v"
-    return _statement(part, " ".join([first, *tables]), joined, in_question(part, parameters), parameters)
+    needed = _needed(part.section)
+    tables = [
+        f"{'' if source in needed else 'LEFT '}JOIN {source.table} {alias} ON {source.on(alias, parameters)}"
+        for source, alias in joined.items()
+    ]
+    first = f"{_stream(streamed, part, parameters)} AS a JOIN version v ON v.id = a.version_id"
+    tables.insert(0, first if streamed else "version v")
+    return _statement(part, " ".join(tables), joined, in_question(part, parameters), parameters, all_keys=False)
 
 
-def _apart(condition: Typed | None) -> tuple[list[tuple[Source, Typed]], Typed | None]:
-    """The terms of a condition that ask a fact each and nothing else, if there are several, and what is left of it."""
+def _needed(section: Section) -> set[Source]:
+    """The tables without a row in which the section's first key, which it has, would have no value."""
+    if section.lacking is not None or not section.keys:
+        return set()
+    nodes = list(inside(section.keys[0].expression))
+    if not all(isinstance(node, _FROM_ALL_PARTS) for node in nodes):
+        return set()
+    return {source for node in nodes if (source := _source(node)) is not None}
+
+
+def apart(condition: Typed | None) -> tuple[list[tuple[Source, Typed]], Typed | None]:
+    """The terms of a condition that ask one table each, in the order of the versions, and what is left of it."""
     terms = condition.terms if isinstance(condition, Both) else [] if condition is None else [condition]
-    facts: list[tuple[Source, Typed]] = []
+    streamed: list[tuple[Source, Typed]] = []
     others: list[Typed] = []
     for term in terms:
         source = source_alone(term)
-        if source is not None and source.table == "version_fact" and len(facts) < _MOST_JOINED:
-            facts.append((source, term))
+        if source is not None and source.streams and len(streamed) < _MOST_JOINED:
+            streamed.append((source, term))
         else:
             others.append(term)
-    if len(facts) < 2:
-        return [], condition
-    return facts, Both(others[0].place, others) if others else None
+    return streamed, Both(others[0].place, others) if others else None
 
 
-def _having(facts: Sequence[tuple[Source, Typed]], part: Part, parameters: Parameters) -> str:
-    """The ids of the versions with these facts.
+def _stream(terms: Sequence[tuple[Source, Typed]], part: Part, parameters: Parameters) -> str:
+    """The ids of the versions that these terms hold for, the newest first.
 
-    They come first, whatever the planner thinks (OFFSET), as all are in the order of the ids: where none is left,
-    nothing else is read.
+    They come before all else, whatever the planner thinks (OFFSET), side by side from indexes that have them in this
+    order: where a page is full, or one of them ends, nothing more is read.
     """
     tables, wanted = [], []
-    for place, (source, term) in enumerate(facts):
+    for place, (source, term) in enumerate(terms):
         alias = f"f{place}"
         link = f"JOIN {source.table} {alias} ON {alias}.version_id = f0.version_id"
         tables.append(link if place else f"{source.table} {alias}")
         wanted += source.own(alias, parameters)
         wanted.append(Conditions(parameters, {source: alias}, guarded=part.guarded).holds(term))
-    return f"(SELECT f0.version_id FROM {' '.join(tables)} WHERE {' AND '.join(wanted)} OFFSET 0)"
+    if part.after is not None and not part.section.keys:
+        wanted.append(f"f0.version_id < {parameters.add(part.after.id)}")
+    where = " AND ".join(wanted)
+    return f"(SELECT f0.version_id FROM {' '.join(tables)} WHERE {where} ORDER BY f0.version_id DESC OFFSET 0)"
 
 
 def in_question(part: Part, parameters: Parameters) -> list[str]:
@@ -130,9 +162,10 @@ def _statement(
     parameters: Parameters,
     *,
     first: str = "",
+    all_keys: bool = True,
 ) -> str:
     conditions = Conditions(parameters, joined, guarded=part.guarded)
-    order = ordering(part.section, part.after, conditions, parameters, first=first)
+    order = ordering(part.section, part.after, conditions, parameters, first=first, all_keys=all_keys)
     keys = "".join(f", {sql} AS k{place}" for place, sql in enumerate(order.keys))
     all_wanted = [*wanted, *order.within]
     if part.search.condition is not None:
