@@ -38,8 +38,9 @@ from weighbridge_server.postgres import EmbeddedPostgres
 
 with DataDirectory.open(Path(sys.argv[1])) as data:
     postgres = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
-    print(postgres.start(), flush=True)
+    url = postgres.start()
     signal.signal(signal.SIGINT, lambda *_: print("interrupted", flush=True))
+    print(url, flush=True)
     sys.stdin.read()
     postgres.stop()
 """

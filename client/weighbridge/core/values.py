@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 
@@ -103,6 +103,15 @@ class Environment:
     """``b3:`` of the lock file."""
     host: str = ""
     user: str = ""
+
+
+def _texts(kind: type) -> tuple[str, ...]:
+    return tuple(member.name for member in fields(kind) if member.type == "str")
+
+
+SOURCE_TEXTS = _texts(SourceCode)
+ENVIRONMENT_TEXTS = _texts(Environment)
+"""The members that are texts: what is looked at one by one when records are compared or searched."""
 
 
 @dataclass(frozen=True)

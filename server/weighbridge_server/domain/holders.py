@@ -1,4 +1,4 @@
-"""What keeps a version from being deleted."""
+"""What keeps a version, or a whole model, from being deleted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from weighbridge.core.alias_check import STAGE_ALIASES
 from weighbridge.core.errors import Violation
 from weighbridge.core.refs import alias_ref
 from weighbridge.core.values import Stage, Version
-from weighbridge_server.domain.ports import Transaction
+from weighbridge_server.domain.ports import Transaction, UploadRow
 from weighbridge_server.domain.times import utc_text
 
 _MOST = 1000
 """Of each kind: a status lists some twenty and counts the others."""
 _WAYS_OUT: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PRODUCTION: Stage.ARCHIVED}
 """The stages that hold a version, and where it may go from there."""
+
+
+def model_holders(tx: Transaction, name: str) -> list[Violation]:
+    """Every holder of a model. Its row is locked: none comes to it meanwhile."""
+    return [Violation(f"uploads.{upload.upload_id}", _how_open(upload)) for upload in tx.uploads.open_of(name, _MOST)]
 
 
 def version_holders(tx: Transaction, version: Version) -> list[Violation]:
@@ -52,12 +57,17 @@ def _nodes(tx: Transaction, version: Version) -> list[Violation]:
     ]
 
 
+def _how_open(upload: UploadRow) -> str:
+    """Of an open upload: whose it is, and when it would end by itself."""
+    ends = min(upload.lease_expires_time, upload.hard_expires_time)
+    return f"is open, begun by {upload.actor}; unless it goes on, it ends at {utc_text(ends)}"
+
+
 def _uploads(tx: Transaction, version: Version) -> list[Violation]:
     return [
         Violation(
             f"uploads.{upload.upload_id}",
-            f"names it as a parent; it is open, for {upload.model}, begun by {upload.actor}; unless it goes on, it "
-            f"ends at {utc_text(min(upload.lease_expires_time, upload.hard_expires_time))}",
+            f"names it as a parent; for {upload.model}, it {_how_open(upload)}",
         )
         for upload in tx.uploads.open_children(version.ref, _MOST)
     ]

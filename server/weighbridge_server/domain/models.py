@@ -8,11 +8,12 @@ from typing import Any
 from blake3 import blake3
 
 from weighbridge.core.digest import format_digest
-from weighbridge.core.errors import ModelDeleted, ModelExists, ModelInUse, ModelNotFound, Violation
+from weighbridge.core.errors import ModelDeleted, ModelExists, ModelInUse, ModelNotFound
 from weighbridge.core.model_check import check_model_deletion, check_model_update, check_new_model
 from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Deletion, Model
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.holders import model_holders
 from weighbridge_server.domain.names import check_new_name
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
@@ -21,7 +22,6 @@ from weighbridge_server.domain.times import utc_text
 
 _PAGE_BYTES = 1024 * 1024
 """A page of models with long texts ends early: one message carries it."""
-_MOST_HOLDERS = 1000
 
 
 class Models:
@@ -158,7 +158,7 @@ def _update(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
 
 def _delete(tx: Transaction, name: str, reason: str) -> str:
     before = existing_model(tx, name, whole=True, lock=True)
-    holders = _holders(tx, name)
+    holders = model_holders(tx, name)
     if holders:
         raise ModelInUse(
             f"model {name} is in use and cannot be deleted; let what is listed end, or end it",
@@ -177,18 +177,6 @@ def _restore(tx: Transaction, name: str) -> str:
     tx.models.restore(name)
     tx.record(Change("model.restored", name, _state(before), _state(any_model(tx, name))))
     return name
-
-
-def _holders(tx: Transaction, name: str) -> list[Violation]:
-    """Everything that keeps a model from being deleted. Its row is locked, so that nothing comes to it meanwhile."""
-    return [
-        Violation(
-            f"uploads.{upload.upload_id}",
-            f"is open, begun by {upload.actor}; unless it goes on, it ends at "
-            f"{utc_text(min(upload.lease_expires_time, upload.hard_expires_time))}",
-        )
-        for upload in tx.uploads.open_of(name, _MOST_HOLDERS)
-    ]
 
 
 def _state(model: Model) -> str:

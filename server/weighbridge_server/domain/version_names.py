@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weighbridge.core.values import Relation, Stage
+from weighbridge.core.values import ENVIRONMENT_TEXTS, SOURCE_TEXTS, Relation, Stage
 from weighbridge_server.domain.expressions.types import Kind, Map, Message, Names, Rows, Scalar
 
 _TEXT = Scalar(Kind.TEXT)
@@ -28,28 +28,14 @@ _PARENT = Message(
 _SOURCE = Message(
     "the code",
     {
-        **dict.fromkeys(("repository", "commit", "branch", "diff_digest", "untracked_digest", "entry_point"), _TEXT),
+        **dict.fromkeys(SOURCE_TEXTS, _TEXT),
         "dirty": Scalar(Kind.TRUTH),
     },
 )
 _ENVIRONMENT = Message(
     "the environment",
     {
-        **dict.fromkeys(
-            (
-                "python",
-                "implementation",
-                "os",
-                "platform",
-                "cpu",
-                "container_image",
-                "lock_file",
-                "lock_digest",
-                "host",
-                "user",
-            ),
-            _TEXT,
-        ),
+        **dict.fromkeys(ENVIRONMENT_TEXTS, _TEXT),
         "cpu_count": _NUMBER,
         "packages": Map(_TEXT),
     },

@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from weighbridge.core.values import Dataset, Environment, Record, Scalar
+from weighbridge.core.values import ENVIRONMENT_TEXTS, SOURCE_TEXTS, Dataset, Environment, Record, Scalar
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.storage.database import PooledDatabase
 
 INDEXED_CHARS = 100
 """Of a text, so many characters stand in the indexes; a row has the longer text beside them."""
-
-_SOURCE = ("repository", "commit", "branch", "diff_digest", "untracked_digest", "entry_point")
-_ENVIRONMENT = (
-    "python",
-    "implementation",
-    "os",
-    "platform",
-    "cpu",
-    "container_image",
-    "lock_file",
-    "lock_digest",
-    "host",
-    "user",
-)
 
 
 @dataclass(frozen=True)
@@ -129,10 +115,10 @@ def facts_of(record: Record) -> Iterator[Fact]:
         for name, value in named.items():
             yield Fact(section, name, value)
     if record.source is not None:
-        yield from _texts("source", record.source, _SOURCE)
+        yield from _texts("source", record.source, SOURCE_TEXTS)
         yield Fact("source", "dirty", record.source.dirty)
     if record.environment is not None:
-        yield from _texts("environment", record.environment, _ENVIRONMENT)
+        yield from _texts("environment", record.environment, ENVIRONMENT_TEXTS)
         if record.environment.cpu_count:
             yield Fact("environment", "cpu_count", record.environment.cpu_count)
     if record.energy is not None:

@@ -6,21 +6,17 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 
-from weighbridge.core.values import Accelerator, Dataset, Environment, Record, Scalar, TensorSpec
-from weighbridge_server.domain.comparison.fields import Fields
-
-_ENVIRONMENT_TEXTS = (
-    "python",
-    "implementation",
-    "os",
-    "platform",
-    "cpu",
-    "container_image",
-    "lock_file",
-    "lock_digest",
-    "host",
-    "user",
+from weighbridge.core.values import (
+    ENVIRONMENT_TEXTS,
+    SOURCE_TEXTS,
+    Accelerator,
+    Dataset,
+    Environment,
+    Record,
+    Scalar,
+    TensorSpec,
 )
+from weighbridge_server.domain.comparison.fields import Fields
 
 
 def dataset_name(dataset: Dataset) -> str:
@@ -48,8 +44,7 @@ def source_fields(record: Record) -> Fields | None:
     source = record.source
     if source is None:
         return None
-    texts = ("repository", "commit", "branch", "diff_digest", "untracked_digest", "entry_point")
-    fields: dict[str, Scalar] = {name: getattr(source, name) for name in texts if getattr(source, name)}
+    fields: dict[str, Scalar] = {name: getattr(source, name) for name in SOURCE_TEXTS if getattr(source, name)}
     if source.commit or source.dirty:
         fields["dirty"] = source.dirty
     if source.command:
@@ -63,7 +58,7 @@ def environment_fields(record: Record) -> Fields | None:
     if environment is None:
         return None
     fields: dict[str, Scalar] = {
-        name: getattr(environment, name) for name in _ENVIRONMENT_TEXTS if getattr(environment, name)
+        name: getattr(environment, name) for name in ENVIRONMENT_TEXTS if getattr(environment, name)
     }
     if environment.cpu_count:
         fields["cpu_count"] = environment.cpu_count
