@@ -166,7 +166,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     """A cache of the test's own, for the SDK and for the CLI's processes."""
     path = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("WEIGHBRIDGE_CACHE_DIR", str(path))
-    for name in ("WEIGHBRIDGE_SERVER", "WEIGHBRIDGE_TOKEN"):
+    for name in ("WEIGHBRIDGE_SERVER", "WEIGHBRIDGE_TOKEN", "WEIGHBRIDGE_TOKEN_FILE"):
         monkeypatch.delenv(name, raising=False)
     return path
 

@@ -11,15 +11,20 @@ import weighbridge as wb
 from weighbridge.core import errors
 
 NAMES = """
+    Grant GrantedRole Identity NewToken Principal PrincipalKind Token
     Accelerator Alias AliasMove Change CheckedVersion Checkpoint Client Comparison Dataset Deletion Deployment
     Energy Environment EnvironmentCheck EnvironmentDifference Event FieldDifference FileCounts FileDifference
     FileReader FileSummary Follower Lineage LineageEdge LineageNode MetricCurve MetricDifference MetricPoint
     MetricSummary Model Parent Progress Promotion Pulled Pushed Recipe Record Relation Resolved Scalar Schema
     SchemaRevision Signature SourceCode Stage SuspectKind Suspects Swap TensorSpec Verified Version
+    Approval ApprovalRequest ApprovalState ApprovalVerdict ApprovalsNeeded CheckedByPolicy IncumbentMissing
+    Policy PolicyRule PolicyTerms Role RuleOutcome RuleVerdict SeenValue Verdict
     VersionInProgress Violation WeighbridgeError Zombie ZombieReason Zombies __version__ connect
+    Webhook WebhookCreated WebhookDelivery verify_webhook
 """.split()
 ERRORS = """
-    RevisionAhead
+    RevisionAhead ApprovalNeeded PermissionDenied PolicyNotFound PolicyRefused PrincipalExists
+    PrincipalNotFound Unauthenticated WebhookNotFound SignatureInvalid
     AliasNotFound Cancelled ChunkMismatch ChunkNotFound ChunksMissing DataLoss DeadlineExceeded
     DestinationUnwritable FileNotInVersion InternalError InvalidExpression InvalidName InvalidPath InvalidReference
     InvalidRequest JournalBroken LimitExceeded ManifestMismatch ModelDeleted ModelExists ModelInUse ModelNotFound

@@ -16,6 +16,11 @@ from hypothesis import strategies as st
 from search_reference import Expression, Known, conditions, keys, sort_key
 from search_universe import universe
 from storage_fixtures import Storage
+from weighbridge_server.domain.expressions.check import check_condition
+from weighbridge_server.domain.expressions.evaluate import Evaluation
+from weighbridge_server.domain.expressions.parse import parse_condition
+from weighbridge_server.domain.policy.subject import subject
+from weighbridge_server.domain.version_names import VERSION
 from weighbridge_server.storage.search import rows
 
 SETTINGS = settings(
@@ -63,6 +68,15 @@ def world(
 @given(condition=conditions)
 def test_a_filter_takes_what_its_condition_is_true_of(world: World, condition: Expression) -> None:
     assert world.find(condition.text) == [one.version.ref for one in world.fulfilling(condition)]
+
+
+@SETTINGS
+@given(condition=conditions)
+def test_a_rule_is_true_of_what_a_filter_takes(world: World, condition: Expression) -> None:
+    typed = check_condition(parse_condition(condition.text), VERSION)
+    documents = [(one, subject(one.version, None)) for one in reversed(world.known)]
+    true = [one for one, document in documents if Evaluation(document, lambda *_: False).value(typed) is True]
+    assert true == world.fulfilling(condition)
 
 
 def in_order(known: list[Known], order: list[tuple[Expression, bool]]) -> list[Known]:

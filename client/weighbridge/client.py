@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from weighbridge.cache import ChunkCache
+from weighbridge.calls.admin import AdminCalls
 from weighbridge.calls.aliases import AliasCalls
 from weighbridge.calls.comparison import ComparisonCalls
 from weighbridge.calls.connected import PathLike
@@ -18,12 +19,14 @@ from weighbridge.calls.journal import JournalCalls
 from weighbridge.calls.lineage import LineageCalls
 from weighbridge.calls.metrics import MetricCalls
 from weighbridge.calls.models import ModelCalls
+from weighbridge.calls.policies import PolicyCalls
 from weighbridge.calls.recipes import RecipeCalls
 from weighbridge.calls.schemas import SchemaCalls
 from weighbridge.calls.search import SearchCalls
 from weighbridge.calls.version_changes import VersionChangeCalls
 from weighbridge.calls.versions import VersionCalls
 from weighbridge.calls.watching import WatchCalls
+from weighbridge.calls.webhooks import WebhookCalls
 from weighbridge.core.deployment_check import check_report
 from weighbridge.core.deployments import DEFAULT_TTL_S
 from weighbridge.core.errors import UsageError
@@ -51,6 +54,7 @@ DEFAULT_SERVER = "127.0.0.1:8420"
 _HOST = re.compile(r"[!-.0-~]+")
 """Printable ASCII without blanks and slashes: a name or an address, which one is for the resolver to say."""
 _LARGEST_PORT = 65_535
+_LONGEST_TOKEN = 4096
 Parents = str | Sequence[str | Parent] | None
 
 
@@ -90,12 +94,12 @@ def connect(server: str | None = None, *, token: str | None = None, retry_limit_
 
     Args:
         server: by default ``WEIGHBRIDGE_SERVER``, or ``127.0.0.1:8420``.
-        token: by default ``WEIGHBRIDGE_TOKEN``, or none.
+        token: by default ``WEIGHBRIDGE_TOKEN``, or what the file ``WEIGHBRIDGE_TOKEN_FILE`` holds, or none.
         retry_limit_s: how long work that stands still, because a server that was there cannot be reached, is
             tried again before its error is raised. What moves again has the whole time anew.
 
     Raises:
-        UsageError: ``server`` is not of the form ``HOST:PORT``, or the token cannot be sent.
+        UsageError: ``server`` is not of the form ``HOST:PORT``, or the token cannot be read or sent.
     """
     return Client(connection_to(server, token=token, retry_limit_s=retry_limit_s))
 
@@ -108,7 +112,7 @@ def connection_to(
     host, colon, port = address.rpartition(":")
     if not (colon and _HOST.fullmatch(host) and port.isascii() and port.isdecimal() and int(port) <= _LARGEST_PORT):
         raise UsageError(f"{address!r} is not HOST:PORT, such as {DEFAULT_SERVER} (see --server, WEIGHBRIDGE_SERVER)")
-    token = token or os.environ.get("WEIGHBRIDGE_TOKEN")
+    token = token or os.environ.get("WEIGHBRIDGE_TOKEN") or token_in_file()
     if token and not (token.isascii() and token.isprintable()):  # gRPC would refuse every call, and not say why
         raise UsageError(
             "the token is not printable ASCII; it may have a line break at its end (see --token, WEIGHBRIDGE_TOKEN)"
@@ -116,10 +120,31 @@ def connection_to(
     return Connection(address, token, retry_limit_s=retry_limit_s)
 
 
+def token_in_file() -> str | None:
+    """The token in the file that ``WEIGHBRIDGE_TOKEN_FILE`` names; None where it names none.
+
+    Raises:
+        UsageError: the file cannot be read, or is far too long.
+    """
+    path = os.environ.get("WEIGHBRIDGE_TOKEN_FILE")
+    if not path:
+        return None
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_TOKEN + 1)
+    except (OSError, UnicodeDecodeError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else "it is no text"
+        raise UsageError(f"cannot read the token in {path} (WEIGHBRIDGE_TOKEN_FILE): {why}") from fault
+    if len(text) > _LONGEST_TOKEN or not text.strip():
+        raise UsageError(f"{path} (WEIGHBRIDGE_TOKEN_FILE) holds no token, which is one line of text")
+    return text.strip()
+
+
 class Client(
     ModelCalls,
     RecipeCalls,
     SchemaCalls,
+    PolicyCalls,
     VersionCalls,
     SearchCalls,
     VersionChangeCalls,
@@ -130,6 +155,8 @@ class Client(
     WatchCalls,
     ComparisonCalls,
     DeploymentCalls,
+    AdminCalls,
+    WebhookCalls,
 ):
     """A client of one server. A context manager; safe to use from several threads.
 

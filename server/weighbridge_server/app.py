@@ -8,12 +8,15 @@ from contextlib import ExitStack
 from types import TracebackType
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from weighbridge.core import codec
 from weighbridge.core.errors import StartupFailed
 from weighbridge.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
     deployments_pb2,
     deployments_pb2_grpc,
     journal_pb2,
@@ -26,18 +29,26 @@ from weighbridge.v1 import (
     transfer_pb2_grpc,
     versions_pb2,
     versions_pb2_grpc,
+    webhooks_pb2,
+    webhooks_pb2_grpc,
 )
 from weighbridge.wire.channel import READ_OPTIONS
-from weighbridge_server.data_directory import DataDirectory
+from weighbridge_server.data_directory import DataDirectory, write_durably
 from weighbridge_server.domain.aliases import Aliases
+from weighbridge_server.domain.authentication import Authentication
 from weighbridge_server.domain.comparison.comparisons import Comparisons
+from weighbridge_server.domain.deliveries import Deliveries
 from weighbridge_server.domain.deployments import Deployments
 from weighbridge_server.domain.feed import Feed
+from weighbridge_server.domain.first_admin import ensure_administrator
 from weighbridge_server.domain.housekeeping import Housekeeping
 from weighbridge_server.domain.journal import Journal
 from weighbridge_server.domain.lineage import Lineages
 from weighbridge_server.domain.metrics import Metrics
 from weighbridge_server.domain.models import Models
+from weighbridge_server.domain.policy.approvals import Approvals
+from weighbridge_server.domain.policy.policies import Policies
+from weighbridge_server.domain.principals import Principals
 from weighbridge_server.domain.reading import Reading
 from weighbridge_server.domain.rollback import Rollbacks
 from weighbridge_server.domain.schemas import Schemas
@@ -46,10 +57,15 @@ from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.domain.version_changes import VersionChanges
 from weighbridge_server.domain.versions import Versions
 from weighbridge_server.domain.watching import Watching
+from weighbridge_server.domain.webhooks import Webhooks
 from weighbridge_server.domain.zombies import ZombieSearch
+from weighbridge_server.http_post import HttpPost
 from weighbridge_server.postgres import EmbeddedPostgres
+from weighbridge_server.services.access import AccessInterceptor
+from weighbridge_server.services.admin import AdminServicer
 from weighbridge_server.services.admission import Admission
 from weighbridge_server.services.arrival import MOST_WAITING, ArrivalInterceptor, Arrivals
+from weighbridge_server.services.authentication import AuthenticationInterceptor
 from weighbridge_server.services.chunk_frames import ChunkFrameInterceptor
 from weighbridge_server.services.deployments import DeploymentServicer
 from weighbridge_server.services.interceptor import CallInterceptor
@@ -59,13 +75,17 @@ from weighbridge_server.services.models import ModelServicer
 from weighbridge_server.services.stall import StallWatch
 from weighbridge_server.services.streams import StreamInterceptor
 from weighbridge_server.services.transfer import TransferServicer
+from weighbridge_server.services.validation import ValidationInterceptor
 from weighbridge_server.services.versions import VersionServicer
+from weighbridge_server.services.webhooks import WebhookServicer
 from weighbridge_server.settings import Settings
 from weighbridge_server.storage.catalog import Catalog
 from weighbridge_server.storage.catalog_index import CatalogIndex
 from weighbridge_server.storage.journal_listener import JournalListener
 from weighbridge_server.storage.pack_directory import PackDirectory
 from weighbridge_server.storage.pack_store import PackStore
+
+_log = structlog.get_logger("server")
 
 _SERVICES = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
@@ -76,6 +96,8 @@ _SERVICES = tuple(
         (lifecycle_pb2, "LifecycleService"),
         (journal_pb2, "JournalService"),
         (deployments_pb2, "DeploymentService"),
+        (webhooks_pb2, "WebhookService"),
+        (admin_pb2, "AdminService"),
     )
 )
 _SPARE_THREADS = 32
@@ -89,6 +111,8 @@ _WATCHES = 1024
 
 _SHORT_CALLS_S = 5.0
 """How long calls that are no transfers may go on at the end."""
+
+_LOOPBACK = ("localhost", "::1")
 
 _STALL_FALLBACK = 1.25
 """An upload that waits for its client ends itself, with a status; what cannot is cancelled a little later."""
@@ -130,6 +154,8 @@ class Server:
         url = self._database(directory)
         catalog = Catalog(url, connections=settings.database_connections)
         self._parts.callback(catalog.close)
+        if settings.auth:
+            _prepare_authentication(settings, catalog, directory)
         store = PackStore(
             PackDirectory(directory.packs),
             CatalogIndex(catalog.database),
@@ -144,7 +170,11 @@ class Server:
         listener = JournalListener(url, catalog, feed)
         listener.start()
         self._parts.callback(listener.close)
-        return self._serve(catalog, store, feed)
+        sender = HttpPost()
+        deliveries = Deliveries(catalog, feed, sender)
+        deliveries.start()
+        self._parts.callback(deliveries.close)
+        return self._serve(catalog, store, feed, sender)
 
     def _database(self, directory: DataDirectory) -> str:
         if self._settings.database:
@@ -158,9 +188,11 @@ class Server:
         self._parts.callback(self.postgres.stop)
         return self.postgres.start()
 
-    def _serve(self, catalog: Catalog, store: PackStore, feed: Feed) -> str:
+    def _serve(self, catalog: Catalog, store: PackStore, feed: Feed, sender: HttpPost) -> str:
         schemas = Schemas(catalog, shipped=self._settings.default_schema)
         uploads, versions = Uploads(catalog, store, schemas), Versions(catalog)
+        authentication = Authentication(catalog)
+        principals = Principals(catalog, authentication.forget)
         reading = Reading(catalog, store)
         most_threads = self._settings.transfer_streams + _OTHER_STREAMS + _WATCHES + MOST_WAITING + _SPARE_THREADS
         threads = ThreadPoolExecutor(most_threads, thread_name_prefix="grpc")
@@ -168,12 +200,21 @@ class Server:
         self._parts.callback(stalls.close)
         arrivals = Arrivals(self._settings.stall_s)
         self._parts.callback(arrivals.close)
+        # Who calls is known before anything of theirs is looked at. Whether they may is judged by a request that keeps
+        # its rules; of a stream by its first message, which has only so long to come.
+        recognising, judging = [], []
+        if self._settings.auth:
+            recognising = [AuthenticationInterceptor(authentication)]
+            judging = [AccessInterceptor(authentication, uploads.model_of, principals.administrators)]
         server = grpc.server(
             threads,
             interceptors=[
                 ArrivalInterceptor(arrivals),
                 CallInterceptor(),
+                *recognising,
+                ValidationInterceptor(),
                 StreamInterceptor(self._admission, Admission(_WATCHES), Admission(_OTHER_STREAMS), stalls),
+                *judging,
                 ChunkFrameInterceptor(),
             ],
             options=[
@@ -198,7 +239,9 @@ class Server:
             server,
         )
         transfer_pb2_grpc.add_TransferServiceServicer_to_server(TransferServicer(uploads, reading), server)
-        lifecycle = LifecycleServicer(Aliases(catalog), Stages(catalog), Rollbacks(catalog), schemas)
+        lifecycle = LifecycleServicer(
+            Aliases(catalog), Stages(catalog), Rollbacks(catalog), schemas, Policies(catalog), Approvals(catalog)
+        )
         lifecycle_pb2_grpc.add_LifecycleServiceServicer_to_server(lifecycle, server)
         journal_pb2_grpc.add_JournalServiceServicer_to_server(
             JournalServicer(Journal(catalog), Watching(catalog, feed)), server
@@ -206,6 +249,8 @@ class Server:
         deployments_pb2_grpc.add_DeploymentServiceServicer_to_server(
             DeploymentServicer(Deployments(catalog), ZombieSearch(catalog)), server
         )
+        webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(WebhookServicer(Webhooks(catalog, sender)), server)
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(principals), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         address = _bind(server, self._settings.listen)
@@ -226,6 +271,18 @@ class Server:
         self._health.enter_graceful_shutdown()
         if not self._admission.drain(self._settings.drain_s, given_up):
             self._stop_grace_s = 0.0
+
+
+def _prepare_authentication(settings: Settings, catalog: Catalog, directory: DataDirectory) -> None:
+    def keep(token: str) -> None:
+        write_durably(directory.admin_token, f"{token}\n")
+
+    if ensure_administrator(catalog, keep):
+        made = "nobody could administer this server: it made a token of 'admin'"
+        _log.warning(made, file=str(directory.admin_token))
+    host = settings.listen.rpartition(":")[0].strip("[]")
+    if not host.startswith("127.") and host not in _LOOPBACK:
+        _log.warning("tokens cross the network unencrypted: put TLS before this server", listen=settings.listen)
 
 
 def _bind(server: grpc.Server, listen: str) -> str:

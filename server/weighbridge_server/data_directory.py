@@ -12,6 +12,7 @@ Layout::
     lock               flock'ed by the server and by the PostgreSQL processes it started
     postgres/          the embedded database
     packs/             the stored chunks
+    admin.token        with --auth: the token of the first administrator
 
 The lock is an ``flock``: the kernel drops it with the last process that holds the open file, so
 nothing that a crash leaves behind can look like a holder. The number inside the file only serves
@@ -62,6 +63,7 @@ class DataDirectory:
         self.path = path
         self.postgres = path / "postgres"
         self.packs = path / "packs"
+        self.admin_token = path / "admin.token"
         self._lock_fd: int | None = lock_fd
 
     @classmethod

@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     postgres_bin: Path | None = None
     """Directory of PostgreSQL's binaries for the embedded one, in place of those of the wheel."""
 
+    auth: bool = False
+    """Whether every call needs a token, and its principal a grant; without it anybody may do anything."""
+
     transfer_streams: int = Field(default=64, ge=1, le=1024)
     """How many uploads and downloads run at once."""
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from weighbridge.calls.connected import PAGE_SIZE, Connected
 from weighbridge.core.alias_check import check_alias_change, check_promotion, check_rollback
 from weighbridge.core.errors import UsageError
+from weighbridge.core.promotion import Promotion
 from weighbridge.core.refs import check_model_name, parse_alias, parse_ref
-from weighbridge.core.values import Alias, AliasMove, Promotion, Stage
+from weighbridge.core.values import Alias, AliasMove, Stage
 from weighbridge.v1 import lifecycle_pb2
 from weighbridge.wire import convert
 
@@ -33,6 +34,7 @@ class AliasCalls(Connected):
 
         Raises:
             RevisionConflict: it moved first; ``details`` say its ``revision`` and, as ``value``, where it points.
+            PolicyRefused, ApprovalNeeded: as ``promote``, where a policy protects the alias.
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, ModelDeleted,
             VersionNotFound, VersionDeleted.
         """
@@ -114,18 +116,22 @@ class AliasCalls(Connected):
 
         Allowed are development → staging → production → archived, and back: staging → development, development →
         archived, archived → development. What enters staging displaces its holder to development, what enters
-        production to archived.
+        production to archived. Where a policy governs the stage, its rules and approvals decide.
 
         Args:
             ref: any reference.
             stage: ``development``, ``staging``, ``production`` or ``archived``.
             reason: why, at most 1024 characters.
-            dry_run: say what would happen, or raise what would be raised, and change nothing.
+            dry_run: say what would happen and change nothing. What the policy says is then in the ``verdict``, and
+                raises nothing.
             expected_revision: of staging and production: refused unless this is the revision of the stage's pointer;
                 0: unless nothing holds the stage.
 
         Raises:
             WrongState: the move is not allowed; the message and ``details["allowed"]`` list those that are.
+            PolicyRefused: rules of the policy fail; one violation each, with the values that it saw.
+            ApprovalNeeded: all rules pass and approvals lack, which have been asked for; promote again when they are
+                given.
             RevisionConflict: the pointer moved first; ``details`` say its ``revision`` and, as ``value``, where it
                 points.
             UsageError: there is no such stage.

@@ -11,10 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from weighbridge.cli.units import rfc3339
+from weighbridge.cli.verdict_documents import verdict_document
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.values import Alias, AliasMove, Deletion, MetricSummary, Model, Promotion, Version
+from weighbridge.core.promotion import Promotion
+from weighbridge.core.values import Alias, AliasMove, Deletion, MetricSummary, Model, Version
 from weighbridge.pull import Pulled
 from weighbridge.verify import Verified
 from weighbridge.version import Pushed
@@ -135,6 +137,7 @@ def promotion_document(promotion: Promotion) -> dict[str, Any]:
         "displaced_ref": promotion.displaced_ref,
         "displaced_stage": None if promotion.displaced_stage is None else str(promotion.displaced_stage),
         "revision": promotion.revision,
+        "verdict": None if promotion.verdict is None else verdict_document(promotion.verdict),
     }
 
 

@@ -14,15 +14,19 @@ import click
 
 from weighbridge.cli import registry, transfer
 from weighbridge.cli.alias import alias
+from weighbridge.cli.approvals import approve, reject, requests
 from weighbridge.cli.compare import compare
 from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, completion, silence_completion
 from weighbridge.cli.deployments import deployments, retire, zombies
 from weighbridge.cli.doctor import doctor
+from weighbridge.cli.grant import grant
 from weighbridge.cli.journal import journal
 from weighbridge.cli.lineage import lineage
 from weighbridge.cli.metrics import metrics
 from weighbridge.cli.model import model
 from weighbridge.cli.options import GlobalOptions, global_options
+from weighbridge.cli.policy import policy
+from weighbridge.cli.principal import principal, whoami
 from weighbridge.cli.promote import promote, rollback
 from weighbridge.cli.render import print_error
 from weighbridge.cli.reproduce import reproduce
@@ -30,8 +34,10 @@ from weighbridge.cli.schema import schema
 from weighbridge.cli.search import search
 from weighbridge.cli.serve import serve
 from weighbridge.cli.text import prepare_streams, visible
+from weighbridge.cli.token import token
 from weighbridge.cli.version import version
 from weighbridge.cli.watch import watch
+from weighbridge.cli.webhook import webhook
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.release import __version__
 from weighbridge.process import prepare_process
@@ -80,12 +86,21 @@ for _verb in (
     schema,
     promote,
     rollback,
+    requests,
+    approve,
+    reject,
+    policy,
     alias,
     watch,
     deployments,
     zombies,
     retire,
     journal,
+    webhook,
+    token,
+    grant,
+    principal,
+    whoami,
     doctor,
     completion,
 ):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from weighbridge.client import DEFAULT_SERVER, Client, connect
+from weighbridge.client import DEFAULT_SERVER, Client, connect, token_in_file
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +33,10 @@ class GlobalOptions:
 
     def credential(self) -> tuple[str, str] | None:
         """The token that ``connect`` takes, and where it comes from."""
-        return _first(self.token, "--token", "WEIGHBRIDGE_TOKEN")
+        named = _first(self.token, "--token", "WEIGHBRIDGE_TOKEN")
+        if named is None and (held := token_in_file()) is not None:
+            return held, "from WEIGHBRIDGE_TOKEN_FILE"
+        return named
 
 
 def _first(given: str | None, flag: str, variable: str) -> tuple[str, str] | None:
@@ -69,7 +72,7 @@ def global_options(command: F) -> F:
             metavar="TOKEN",
             expose_value=False,
             callback=_remember("token"),
-            help="Sent with every call. [env: WEIGHBRIDGE_TOKEN]",
+            help="Sent with every call. [env: WEIGHBRIDGE_TOKEN, or WEIGHBRIDGE_TOKEN_FILE]",
         ),
         click.option(
             "--server",

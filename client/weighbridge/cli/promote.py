@@ -5,16 +5,20 @@ from __future__ import annotations
 import click
 
 from weighbridge.cli.alias import print_alias
+from weighbridge.cli.approvals import print_request, request_document
 from weighbridge.cli.completion import complete_model
 from weighbridge.cli.documents import error_document, print_json, promotion_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.render import print_facts
 from weighbridge.cli.text import one_line, visible
 from weighbridge.cli.transfer import FOUND_SOMETHING
+from weighbridge.cli.verdicts import print_verdict
 from weighbridge.cli.version_number import version_number
 from weighbridge.core.errors import RevisionConflict, WrongState
+from weighbridge.core.policies import ApprovalRequest
+from weighbridge.core.promotion import Promotion
 from weighbridge.core.refs import parse_alias, parse_ref
-from weighbridge.core.values import Promotion, Stage
+from weighbridge.core.values import Stage
 
 
 @click.command(short_help="Move a version to a stage.")
@@ -29,6 +33,7 @@ from weighbridge.core.values import Promotion, Stage
     metavar="REVISION",
     help="Only if this is the revision of the stage's alias, as 'alias list' says it; 0: if there is none.",
 )
+@click.option("--request", is_flag=True, help="Only ask for the approvals that it needs, anew if it was rejected.")
 @global_options
 @click.pass_context
 @pass_options
@@ -40,13 +45,15 @@ def promote(
     dry_run: bool,
     reason: str,
     expected: int | None,
+    request: bool,
 ) -> None:
     """Move the version REF to STAGE. With --quiet, only its reference.
 
     From development a version goes to staging, from there to production, and from there to archived. Back it may go
     from staging to development, from development to archived, from archived to development. Staging and production
     hold one version each: what enters displaces who is there, from staging to development, from production to
-    archived, in the same moment.
+    archived, in the same moment. Where a policy governs STAGE, its rules decide, and the approvals that it needs are
+    asked for; --dry-run shows each rule with the values that it saw.
 
     \b
     Examples:
@@ -57,6 +64,9 @@ def promote(
     """
     parse_ref(ref)
     with options.connect() as client:
+        if request:
+            _print_request(options, client.request_approval(ref, stage, comment=reason))
+            return
         try:
             made = client.promote(ref, stage, reason=reason, dry_run=dry_run, expected_revision=expected)
         except (WrongState, RevisionConflict) as refusal:
@@ -64,12 +74,18 @@ def promote(
                 raise
             _print_refusal(options, ref, stage, refusal)
             context.exit(FOUND_SOMETHING)
+    refused = made.verdict is not None and not made.verdict.passed
     if options.json:
         print_json({**promotion_document(made), **({"dry_run": True} if dry_run else {})})
+    elif made.verdict is not None and refused:
+        if not options.quiet:
+            print_verdict(made.verdict)
     elif options.quiet:
         click.echo(visible(made.version.ref))
     else:
         _print_made(made, dry_run=dry_run)
+    if refused:
+        context.exit(FOUND_SOMETHING)
 
 
 @click.command(short_help="Give an alias or a stage back to the version that held it before.")
@@ -111,6 +127,17 @@ def _print_made(made: Promotion, *, dry_run: bool) -> None:
     if not dry_run:
         facts.append(("revision", str(made.revision)))
     print_facts(f"{made.version.ref} {'would be' if dry_run else 'is'} in {made.version.stage}", facts)
+    if made.verdict is not None:
+        print_verdict(made.verdict)
+
+
+def _print_request(options: GlobalOptions, asked: ApprovalRequest) -> None:
+    if options.json:
+        print_json(request_document(asked))
+    elif options.quiet:
+        click.echo(str(asked.state))
+    else:
+        print_request(f"{asked.ref} for {asked.target}", asked)
 
 
 def _print_refusal(options: GlobalOptions, ref: str, stage: str, refusal: WrongState | RevisionConflict) -> None:

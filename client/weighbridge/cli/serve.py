@@ -22,6 +22,11 @@ from weighbridge.core.errors import StartupFailed
 )
 @click.option("--database", metavar="URL", help="Your own PostgreSQL in place of the embedded one.")
 @click.option(
+    "--auth/--no-auth",
+    default=None,
+    help="Ask every call for a token, and what it may do; by default anybody may do anything.",
+)
+@click.option(
     "--purge-after-days",
     metavar="DAYS",
     type=float,
@@ -38,6 +43,7 @@ def serve(
     listen: str | None,
     data: Path | None,
     database: str | None,
+    auth: bool | None,
     purge_after_days: float | None,
     default_schema: bool | None,
     config: Path | None,
@@ -48,10 +54,13 @@ def serve(
     (WEIGHBRIDGE_LISTEN, WEIGHBRIDGE_DATA, …), and that over its key in the TOML file. The README lists the
     settings that have no flag.
 
+    The first start with --auth writes the token of the principal admin to admin.token in the data directory.
+
     \b
     Examples:
       weighbridge serve
       weighbridge serve --listen 0.0.0.0:8420 --data /srv/weighbridge
+      weighbridge serve --auth
       weighbridge serve --database postgresql://weighbridge@db.example/weighbridge
     """
     try:
@@ -65,6 +74,7 @@ def serve(
         "listen": listen,
         "data": data,
         "database": database,
+        "auth": auth,
         "purge_after_days": purge_after_days,
         "default_schema": default_schema,
     }

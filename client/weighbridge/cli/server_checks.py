@@ -27,8 +27,8 @@ _HEALTH_STATES = {b"": "UNKNOWN", b"\x08\x01": "SERVING", b"\x08\x02": "NOT_SERV
 def server(options: GlobalOptions) -> Iterator[Check]:
     """The checks, until one fails that the rest stands on."""
     address, origin = options.address()
-    credential = options.credential()
     try:
+        credential = options.credential()
         options.connect().close()
     except UsageError as fault:
         yield Check("server", False, f"{address} ({origin})", fault.message)
@@ -127,8 +127,10 @@ def _api_advice(error: WeighbridgeError) -> str:
         return "it is another gRPC service, or a release that does not speak weighbridge.v1; update the older side"
     if isinstance(error, DeadlineExceeded):
         return "the server hangs, most likely on its database; see its log"
-    if error.code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return "name a token that may list models with --token or WEIGHBRIDGE_TOKEN"
+    if error.code == "UNAUTHENTICATED":
+        return "name a token that works with --token, WEIGHBRIDGE_TOKEN or WEIGHBRIDGE_TOKEN_FILE; an admin makes one"
+    if error.code == "PERMISSION_DENIED":
+        return "the token is right, and may do nothing yet: an admin grants it a role with 'weighbridge grant add'"
     return "see the server's log"
 
 

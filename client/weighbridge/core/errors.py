@@ -228,6 +228,34 @@ class SchemaNotFound(WeighbridgeError):
     reason = "SCHEMA_NOT_FOUND"
 
 
+class PolicyNotFound(WeighbridgeError):
+    """No policy governs the name for that target, or there is no such revision of it."""
+
+    code = Code.NOT_FOUND
+    reason = "POLICY_NOT_FOUND"
+
+
+class PrincipalNotFound(WeighbridgeError):
+    """No principal, token or grant of that name or id."""
+
+    code = Code.NOT_FOUND
+    reason = "PRINCIPAL_NOT_FOUND"
+
+
+class WebhookNotFound(WeighbridgeError):
+    """No webhook of that id."""
+
+    code = Code.NOT_FOUND
+    reason = "WEBHOOK_NOT_FOUND"
+
+
+class PrincipalExists(WeighbridgeError):
+    """A principal of that name is there already."""
+
+    code = Code.ALREADY_EXISTS
+    reason = "PRINCIPAL_EXISTS"
+
+
 class ModelExists(WeighbridgeError):
     """A model of that name is registered already, or was and is deleted."""
 
@@ -278,6 +306,34 @@ class RevisionConflict(WeighbridgeError):
 
     code = Code.ABORTED
     reason = "REVISION_CONFLICT"
+
+
+class PolicyRefused(WeighbridgeError):
+    """Rules of a policy fail: one violation each, its path the rule's name, its message what the rule saw."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "POLICY_REFUSED"
+
+
+class ApprovalNeeded(WeighbridgeError):
+    """All rules of a policy pass, and approvals lack, which are asked for; ``details`` say how many."""
+
+    code = Code.FAILED_PRECONDITION
+    reason = "APPROVAL_NEEDED"
+
+
+class Unauthenticated(WeighbridgeError):
+    """The server asks for a token: none came, or one that is not known, was revoked or has expired."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(WeighbridgeError):
+    """No grant of the caller allows it; the message says which role, where, would."""
+
+    code = Code.PERMISSION_DENIED
+    reason = "PERMISSION_DENIED"
 
 
 class RevisionAhead(WeighbridgeError):
@@ -382,6 +438,13 @@ class StartupFailed(WeighbridgeError):
 
     code = Code.FAILED_PRECONDITION
     reason = "STARTUP_FAILED"
+
+
+class SignatureInvalid(WeighbridgeError):
+    """What claims to come from a webhook is not signed with its secret, or was signed too long ago."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "SIGNATURE_INVALID"
 
 
 def _subclasses(cls: type[WeighbridgeError]) -> Iterator[type[WeighbridgeError]]:

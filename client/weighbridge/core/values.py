@@ -32,6 +32,32 @@ class Stage(StrEnum):
     ARCHIVED = "archived"
 
 
+class Role(StrEnum):
+    """What somebody may do, where it is granted."""
+
+    READER = "reader"
+    """Reads."""
+    CONTRIBUTOR = "contributor"
+    """Reads and pushes."""
+    APPROVER = "approver"
+    """Reads and approves."""
+    MAINTAINER = "maintainer"
+    """What contributors and approvers do; moves ``@production``, sets schemas and policies, deletes."""
+    ADMIN = "admin"
+    """Everything, other people's tokens and grants too."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A role that a principal has for the models below a prefix, or for one alias or stage of them."""
+
+    role: Role
+    prefix: str
+    """Whole segments of names; ``*``: all names."""
+    alias: str = ""
+    """Only to move this alias or stage, and to approve for it; empty: for all that the role is for."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Data that a version was made from."""
@@ -316,20 +342,6 @@ class AliasMove:
     previous_ref: str
     """Where it pointed before; empty: nowhere."""
     reason: str
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """What a promotion did, or would do."""
-
-    version: Version
-    """In its stage."""
-    displaced_ref: str
-    """The version that it displaced: ``name:number``; empty: none."""
-    displaced_stage: Stage | None
-    """Where that one goes."""
-    revision: int
-    """Journal revision of the move: of staging and production the pointer's. 0 for a dry run."""
 
 
 @dataclass(frozen=True)

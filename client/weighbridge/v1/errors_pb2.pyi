@@ -74,8 +74,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_SCHEMA_NOT_FOUND: _ErrorReason.ValueType  # 28
     """NOT_FOUND. No schema governs the name, or there is no such revision of it."""
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND. No policy governs the name for that target, or there is no such revision of it."""
+    ERROR_REASON_PRINCIPAL_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """NOT_FOUND. No principal, token or grant of that name or id."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 33
+    """NOT_FOUND. No webhook of that id."""
     ERROR_REASON_MODEL_EXISTS: _ErrorReason.ValueType  # 30
     """ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
+    ERROR_REASON_PRINCIPAL_EXISTS: _ErrorReason.ValueType  # 31
+    """ALREADY_EXISTS. A principal of that name is there already."""
     ERROR_REASON_UPLOAD_ENDED: _ErrorReason.ValueType  # 40
     """FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
     ERROR_REASON_CHUNKS_MISSING: _ErrorReason.ValueType  # 41
@@ -106,6 +114,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
     `value` say what it is now.
     """
+    ERROR_REASON_POLICY_REFUSED: _ErrorReason.ValueType  # 54
+    """FAILED_PRECONDITION. Rules of a policy fail; the violations name each rule and say what it saw. Metadata `prefix`,
+    `target` and `revision` name the policy.
+    """
+    ERROR_REASON_APPROVAL_NEEDED: _ErrorReason.ValueType  # 55
+    """FAILED_PRECONDITION. All rules pass, and approvals lack, which are asked for. Metadata `needed`, `given`, `role`."""
+    ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 56
+    """UNAUTHENTICATED. The server asks for a token, and none came, or one that is not known, was revoked or has expired."""
+    ERROR_REASON_PERMISSION_DENIED: _ErrorReason.ValueType  # 57
+    """PERMISSION_DENIED. No grant of the caller allows it; the message says which role, where, would."""
     ERROR_REASON_REVISION_AHEAD: _ErrorReason.ValueType  # 53
     """OUT_OF_RANGE. The revision is ahead of the journal, as after a restore of an older backup; metadata `newest`."""
     ERROR_REASON_DATA_LOSS: _ErrorReason.ValueType  # 60
@@ -122,6 +140,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. A pulled file cannot be written where it should go. Raised by clients only."""
     ERROR_REASON_STARTUP_FAILED: _ErrorReason.ValueType  # 83
     """FAILED_PRECONDITION. The server cannot start. Raised on its command line only."""
+    ERROR_REASON_SIGNATURE_INVALID: _ErrorReason.ValueType  # 84
+    """UNAUTHENTICATED. What claims to come from a webhook is not signed with its secret, or too old. Raised by clients only."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused or failed.
@@ -194,8 +214,16 @@ purged. Metadata `ref`, `deleted_time` (RFC 3339), `deleted_by`, `deletion_reaso
 """
 ERROR_REASON_SCHEMA_NOT_FOUND: ErrorReason.ValueType  # 28
 """NOT_FOUND. No schema governs the name, or there is no such revision of it."""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND. No policy governs the name for that target, or there is no such revision of it."""
+ERROR_REASON_PRINCIPAL_NOT_FOUND: ErrorReason.ValueType  # 32
+"""NOT_FOUND. No principal, token or grant of that name or id."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 33
+"""NOT_FOUND. No webhook of that id."""
 ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 30
 """ALREADY_EXISTS. A model of that name is registered already; of a deleted one, with the metadata of MODEL_DELETED."""
+ERROR_REASON_PRINCIPAL_EXISTS: ErrorReason.ValueType  # 31
+"""ALREADY_EXISTS. A principal of that name is there already."""
 ERROR_REASON_UPLOAD_ENDED: ErrorReason.ValueType  # 40
 """FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
 ERROR_REASON_CHUNKS_MISSING: ErrorReason.ValueType  # 41
@@ -226,6 +254,16 @@ ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 52
 """ABORTED. Somebody else changed it first: `expected_revision` is not the present one. Metadata `revision` and
 `value` say what it is now.
 """
+ERROR_REASON_POLICY_REFUSED: ErrorReason.ValueType  # 54
+"""FAILED_PRECONDITION. Rules of a policy fail; the violations name each rule and say what it saw. Metadata `prefix`,
+`target` and `revision` name the policy.
+"""
+ERROR_REASON_APPROVAL_NEEDED: ErrorReason.ValueType  # 55
+"""FAILED_PRECONDITION. All rules pass, and approvals lack, which are asked for. Metadata `needed`, `given`, `role`."""
+ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 56
+"""UNAUTHENTICATED. The server asks for a token, and none came, or one that is not known, was revoked or has expired."""
+ERROR_REASON_PERMISSION_DENIED: ErrorReason.ValueType  # 57
+"""PERMISSION_DENIED. No grant of the caller allows it; the message says which role, where, would."""
 ERROR_REASON_REVISION_AHEAD: ErrorReason.ValueType  # 53
 """OUT_OF_RANGE. The revision is ahead of the journal, as after a restore of an older backup; metadata `newest`."""
 ERROR_REASON_DATA_LOSS: ErrorReason.ValueType  # 60
@@ -242,4 +280,6 @@ ERROR_REASON_DESTINATION_UNWRITABLE: ErrorReason.ValueType  # 82
 """FAILED_PRECONDITION. A pulled file cannot be written where it should go. Raised by clients only."""
 ERROR_REASON_STARTUP_FAILED: ErrorReason.ValueType  # 83
 """FAILED_PRECONDITION. The server cannot start. Raised on its command line only."""
+ERROR_REASON_SIGNATURE_INVALID: ErrorReason.ValueType  # 84
+"""UNAUTHENTICATED. What claims to come from a webhook is not signed with its secret, or too old. Raised by clients only."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

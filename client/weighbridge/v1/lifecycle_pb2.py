@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from weighbridge._vendor.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from weighbridge.v1 import policies_pb2 as weighbridge_dot_v1_dot_policies__pb2
 from weighbridge.v1 import versions_pb2 as weighbridge_dot_v1_dot_versions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweighbridge/v1/lifecycle.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dweighbridge/v1/versions.proto\"\xd3\x01\n\x05\x41lias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0b\n\x03ref\x18\x04 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12.\n\nmoved_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x14\n\x0cprevious_ref\x18\n \x01(\t\"|\n\x06Schema\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x08set_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x01\n\x10SetSchemaRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\x06prefix\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\xff\x01\x12 \n\x0bjson_schema\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x10\x12\x1e\n\x11\x65xpected_revision\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"P\n\x10GetSchemaRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\xff\x01\x12\x15\n\x08revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_revision\"\x14\n\x12ListSchemasRequest\">\n\x13ListSchemasResponse\x12\'\n\x07schemas\x18\x01 \x03(\x0b\x32\x16.weighbridge.v1.Schema\"P\n\x12\x43heckSchemaRequest\x12\x1a\n\x06target\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x04\x12\x1e\n\x0bjson_schema\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\"\x82\x01\n\x0e\x43heckedVersion\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\x33\n\nviolations\x18\x02 \x03(\x0b\x32\x1f.weighbridge.v1.SchemaViolation\x12.\n\x06schema\x18\x03 \x01(\x0b\x32\x1e.weighbridge.v1.SchemaRevision\"0\n\x0fSchemaViolation\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xc9\x01\n\x0fSetAliasRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07version\x18\x04 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x1e\n\x11\x65xpected_revision\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x06reason\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x42\x14\n\x12_expected_revision\"\xb2\x01\n\x12\x44\x65leteAliasRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1e\n\x11\x65xpected_revision\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x06reason\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x42\x14\n\x12_expected_revision\"\x15\n\x13\x44\x65leteAliasResponse\",\n\x12ListAliasesRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"=\n\x13ListAliasesResponse\x12&\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Alias\"\xb0\x01\n\x16GetAliasHistoryRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12+\n\x07\x61t_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\tpage_size\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\\\n\x17GetAliasHistoryResponse\x12(\n\x05moves\x18\x01 \x03(\x0b\x32\x19.weighbridge.v1.AliasMove\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\tAliasMove\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0b\n\x03ref\x18\x05 \x01(\t\x12\x14\n\x0cprevious_ref\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xd7\x01\n\x0ePromoteRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x14\n\x03ref\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x05stage\x18\x03 \x01(\x0e\x32\x15.weighbridge.v1.StageB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x1e\n\x11\x65xpected_revision\x18\x06 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"\x8e\x01\n\tPromotion\x12(\n\x07version\x18\x01 \x01(\x0b\x32\x17.weighbridge.v1.Version\x12\x15\n\rdisplaced_ref\x18\x02 \x01(\t\x12.\n\x0f\x64isplaced_stage\x18\x03 \x01(\x0e\x32\x15.weighbridge.v1.Stage\x12\x10\n\x08revision\x18\x04 \x01(\x04\"\xc5\x01\n\x0fRollbackRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x12\n\nto_version\x18\x04 \x01(\x04\x12\x1a\n\x06reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1e\n\x11\x65xpected_revision\x18\x06 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision2\xaf\x06\n\x10LifecycleService\x12\x45\n\tSetSchema\x12 .weighbridge.v1.SetSchemaRequest\x1a\x16.weighbridge.v1.Schema\x12\x45\n\tGetSchema\x12 .weighbridge.v1.GetSchemaRequest\x1a\x16.weighbridge.v1.Schema\x12V\n\x0bListSchemas\x12\".weighbridge.v1.ListSchemasRequest\x1a#.weighbridge.v1.ListSchemasResponse\x12S\n\x0b\x43heckSchema\x12\".weighbridge.v1.CheckSchemaRequest\x1a\x1e.weighbridge.v1.CheckedVersion0\x01\x12\x42\n\x08SetAlias\x12\x1f.weighbridge.v1.SetAliasRequest\x1a\x15.weighbridge.v1.Alias\x12V\n\x0b\x44\x65leteAlias\x12\".weighbridge.v1.DeleteAliasRequest\x1a#.weighbridge.v1.DeleteAliasResponse\x12V\n\x0bListAliases\x12\".weighbridge.v1.ListAliasesRequest\x1a#.weighbridge.v1.ListAliasesResponse\x12\x62\n\x0fGetAliasHistory\x12&.weighbridge.v1.GetAliasHistoryRequest\x1a\'.weighbridge.v1.GetAliasHistoryResponse\x12\x44\n\x07Promote\x12\x1e.weighbridge.v1.PromoteRequest\x1a\x19.weighbridge.v1.Promotion\x12\x42\n\x08Rollback\x12\x1f.weighbridge.v1.RollbackRequest\x1a\x15.weighbridge.v1.Aliasb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eweighbridge/v1/lifecycle.proto\x12\x0eweighbridge.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dweighbridge/v1/policies.proto\x1a\x1dweighbridge/v1/versions.proto\"\xd3\x01\n\x05\x41lias\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x61lias\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x0b\n\x03ref\x18\x04 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x05 \x01(\t\x12\x10\n\x08revision\x18\x06 \x01(\x04\x12.\n\nmoved_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x08 \x01(\t\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x14\n\x0cprevious_ref\x18\n \x01(\t\"|\n\x06Schema\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x13\n\x0bjson_schema\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12,\n\x08set_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x01\n\x10SetSchemaRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\x06prefix\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\xff\x01\x12 \n\x0bjson_schema\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x10\x12\x1e\n\x11\x65xpected_revision\x18\x04 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"P\n\x10GetSchemaRequest\x12\x18\n\x04name\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\xff\x01\x12\x15\n\x08revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x42\x0b\n\t_revision\"\x14\n\x12ListSchemasRequest\">\n\x13ListSchemasResponse\x12\'\n\x07schemas\x18\x01 \x03(\x0b\x32\x16.weighbridge.v1.Schema\"P\n\x12\x43heckSchemaRequest\x12\x1a\n\x06target\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01(\x80\x04\x12\x1e\n\x0bjson_schema\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x10\"\x82\x01\n\x0e\x43heckedVersion\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\x33\n\nviolations\x18\x02 \x03(\x0b\x32\x1f.weighbridge.v1.SchemaViolation\x12.\n\x06schema\x18\x03 \x01(\x0b\x32\x1e.weighbridge.v1.SchemaRevision\"0\n\x0fSchemaViolation\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xc9\x01\n\x0fSetAliasRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x18\n\x07version\x18\x04 \x01(\x04\x42\x07\xbaH\x04\x32\x02(\x01\x12\x1e\n\x11\x65xpected_revision\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x06reason\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x42\x14\n\x12_expected_revision\"\xb2\x01\n\x12\x44\x65leteAliasRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x1e\n\x11\x65xpected_revision\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x18\n\x06reason\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x42\x14\n\x12_expected_revision\"\x15\n\x13\x44\x65leteAliasResponse\",\n\x12ListAliasesRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\"=\n\x13ListAliasesResponse\x12&\n\x07\x61liases\x18\x01 \x03(\x0b\x32\x15.weighbridge.v1.Alias\"\xb0\x01\n\x16GetAliasHistoryRequest\x12\x16\n\x05model\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12+\n\x07\x61t_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\tpage_size\x18\x04 \x01(\rB\x08\xbaH\x05*\x03\x18\xe8\x07\x12\x1c\n\npage_token\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"\\\n\x17GetAliasHistoryResponse\x12(\n\x05moves\x18\x01 \x03(\x0b\x32\x19.weighbridge.v1.AliasMove\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\tAliasMove\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0b\n\x03ref\x18\x05 \x01(\t\x12\x14\n\x0cprevious_ref\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\xd7\x01\n\x0ePromoteRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x14\n\x03ref\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x30\n\x05stage\x18\x03 \x01(\x0e\x32\x15.weighbridge.v1.StageB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x18\n\x06reason\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x1e\n\x11\x65xpected_revision\x18\x06 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision\"\xb8\x01\n\tPromotion\x12(\n\x07version\x18\x01 \x01(\x0b\x32\x17.weighbridge.v1.Version\x12\x15\n\rdisplaced_ref\x18\x02 \x01(\t\x12.\n\x0f\x64isplaced_stage\x18\x03 \x01(\x0e\x32\x15.weighbridge.v1.Stage\x12\x10\n\x08revision\x18\x04 \x01(\x04\x12(\n\x07verdict\x18\x05 \x01(\x0b\x32\x17.weighbridge.v1.Verdict\"\xc5\x01\n\x0fRollbackRequest\x12\x1c\n\nrequest_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x16\n\x05\x61lias\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x10\x01\x12\x12\n\nto_version\x18\x04 \x01(\x04\x12\x1a\n\x06reason\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x08\x12\x1e\n\x11\x65xpected_revision\x18\x06 \x01(\x04H\x00\x88\x01\x01\x42\x14\n\x12_expected_revision2\xd3\x0b\n\x10LifecycleService\x12\x45\n\tSetSchema\x12 .weighbridge.v1.SetSchemaRequest\x1a\x16.weighbridge.v1.Schema\x12\x45\n\tGetSchema\x12 .weighbridge.v1.GetSchemaRequest\x1a\x16.weighbridge.v1.Schema\x12V\n\x0bListSchemas\x12\".weighbridge.v1.ListSchemasRequest\x1a#.weighbridge.v1.ListSchemasResponse\x12S\n\x0b\x43heckSchema\x12\".weighbridge.v1.CheckSchemaRequest\x1a\x1e.weighbridge.v1.CheckedVersion0\x01\x12\x45\n\tSetPolicy\x12 .weighbridge.v1.SetPolicyRequest\x1a\x16.weighbridge.v1.Policy\x12\x45\n\tGetPolicy\x12 .weighbridge.v1.GetPolicyRequest\x1a\x16.weighbridge.v1.Policy\x12Y\n\x0cListPolicies\x12#.weighbridge.v1.ListPoliciesRequest\x1a$.weighbridge.v1.ListPoliciesResponse\x12T\n\x0b\x43heckPolicy\x12\".weighbridge.v1.CheckPolicyRequest\x1a\x1f.weighbridge.v1.CheckedByPolicy0\x01\x12Z\n\x0fRequestApproval\x12&.weighbridge.v1.RequestApprovalRequest\x1a\x1f.weighbridge.v1.ApprovalRequest\x12J\n\x07\x41pprove\x12\x1e.weighbridge.v1.ApproveRequest\x1a\x1f.weighbridge.v1.ApprovalRequest\x12H\n\x06Reject\x12\x1d.weighbridge.v1.RejectRequest\x1a\x1f.weighbridge.v1.ApprovalRequest\x12q\n\x14ListApprovalRequests\x12+.weighbridge.v1.ListApprovalRequestsRequest\x1a,.weighbridge.v1.ListApprovalRequestsResponse\x12\x42\n\x08SetAlias\x12\x1f.weighbridge.v1.SetAliasRequest\x1a\x15.weighbridge.v1.Alias\x12V\n\x0b\x44\x65leteAlias\x12\".weighbridge.v1.DeleteAliasRequest\x1a#.weighbridge.v1.DeleteAliasResponse\x12V\n\x0bListAliases\x12\".weighbridge.v1.ListAliasesRequest\x1a#.weighbridge.v1.ListAliasesResponse\x12\x62\n\x0fGetAliasHistory\x12&.weighbridge.v1.GetAliasHistoryRequest\x1a\'.weighbridge.v1.GetAliasHistoryResponse\x12\x44\n\x07Promote\x12\x1e.weighbridge.v1.PromoteRequest\x1a\x19.weighbridge.v1.Promotion\x12\x42\n\x08Rollback\x12\x1f.weighbridge.v1.RollbackRequest\x1a\x15.weighbridge.v1.Aliasb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -90,46 +91,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLBACKREQUEST'].fields_by_name['alias']._serialized_options = b'\272H\004r\002\020\001'
   _globals['_ROLLBACKREQUEST'].fields_by_name['reason']._loaded_options = None
   _globals['_ROLLBACKREQUEST'].fields_by_name['reason']._serialized_options = b'\272H\007r\005\020\001\030\200\010'
-  _globals['_ALIAS']._serialized_start=144
-  _globals['_ALIAS']._serialized_end=355
-  _globals['_SCHEMA']._serialized_start=357
-  _globals['_SCHEMA']._serialized_end=481
-  _globals['_SETSCHEMAREQUEST']._serialized_start=484
-  _globals['_SETSCHEMAREQUEST']._serialized_end=648
-  _globals['_GETSCHEMAREQUEST']._serialized_start=650
-  _globals['_GETSCHEMAREQUEST']._serialized_end=730
-  _globals['_LISTSCHEMASREQUEST']._serialized_start=732
-  _globals['_LISTSCHEMASREQUEST']._serialized_end=752
-  _globals['_LISTSCHEMASRESPONSE']._serialized_start=754
-  _globals['_LISTSCHEMASRESPONSE']._serialized_end=816
-  _globals['_CHECKSCHEMAREQUEST']._serialized_start=818
-  _globals['_CHECKSCHEMAREQUEST']._serialized_end=898
-  _globals['_CHECKEDVERSION']._serialized_start=901
-  _globals['_CHECKEDVERSION']._serialized_end=1031
-  _globals['_SCHEMAVIOLATION']._serialized_start=1033
-  _globals['_SCHEMAVIOLATION']._serialized_end=1081
-  _globals['_SETALIASREQUEST']._serialized_start=1084
-  _globals['_SETALIASREQUEST']._serialized_end=1285
-  _globals['_DELETEALIASREQUEST']._serialized_start=1288
-  _globals['_DELETEALIASREQUEST']._serialized_end=1466
-  _globals['_DELETEALIASRESPONSE']._serialized_start=1468
-  _globals['_DELETEALIASRESPONSE']._serialized_end=1489
-  _globals['_LISTALIASESREQUEST']._serialized_start=1491
-  _globals['_LISTALIASESREQUEST']._serialized_end=1535
-  _globals['_LISTALIASESRESPONSE']._serialized_start=1537
-  _globals['_LISTALIASESRESPONSE']._serialized_end=1598
-  _globals['_GETALIASHISTORYREQUEST']._serialized_start=1601
-  _globals['_GETALIASHISTORYREQUEST']._serialized_end=1777
-  _globals['_GETALIASHISTORYRESPONSE']._serialized_start=1779
-  _globals['_GETALIASHISTORYRESPONSE']._serialized_end=1871
-  _globals['_ALIASMOVE']._serialized_start=1874
-  _globals['_ALIASMOVE']._serialized_end=2027
-  _globals['_PROMOTEREQUEST']._serialized_start=2030
-  _globals['_PROMOTEREQUEST']._serialized_end=2245
-  _globals['_PROMOTION']._serialized_start=2248
-  _globals['_PROMOTION']._serialized_end=2390
-  _globals['_ROLLBACKREQUEST']._serialized_start=2393
-  _globals['_ROLLBACKREQUEST']._serialized_end=2590
-  _globals['_LIFECYCLESERVICE']._serialized_start=2593
-  _globals['_LIFECYCLESERVICE']._serialized_end=3408
+  _globals['_ALIAS']._serialized_start=175
+  _globals['_ALIAS']._serialized_end=386
+  _globals['_SCHEMA']._serialized_start=388
+  _globals['_SCHEMA']._serialized_end=512
+  _globals['_SETSCHEMAREQUEST']._serialized_start=515
+  _globals['_SETSCHEMAREQUEST']._serialized_end=679
+  _globals['_GETSCHEMAREQUEST']._serialized_start=681
+  _globals['_GETSCHEMAREQUEST']._serialized_end=761
+  _globals['_LISTSCHEMASREQUEST']._serialized_start=763
+  _globals['_LISTSCHEMASREQUEST']._serialized_end=783
+  _globals['_LISTSCHEMASRESPONSE']._serialized_start=785
+  _globals['_LISTSCHEMASRESPONSE']._serialized_end=847
+  _globals['_CHECKSCHEMAREQUEST']._serialized_start=849
+  _globals['_CHECKSCHEMAREQUEST']._serialized_end=929
+  _globals['_CHECKEDVERSION']._serialized_start=932
+  _globals['_CHECKEDVERSION']._serialized_end=1062
+  _globals['_SCHEMAVIOLATION']._serialized_start=1064
+  _globals['_SCHEMAVIOLATION']._serialized_end=1112
+  _globals['_SETALIASREQUEST']._serialized_start=1115
+  _globals['_SETALIASREQUEST']._serialized_end=1316
+  _globals['_DELETEALIASREQUEST']._serialized_start=1319
+  _globals['_DELETEALIASREQUEST']._serialized_end=1497
+  _globals['_DELETEALIASRESPONSE']._serialized_start=1499
+  _globals['_DELETEALIASRESPONSE']._serialized_end=1520
+  _globals['_LISTALIASESREQUEST']._serialized_start=1522
+  _globals['_LISTALIASESREQUEST']._serialized_end=1566
+  _globals['_LISTALIASESRESPONSE']._serialized_start=1568
+  _globals['_LISTALIASESRESPONSE']._serialized_end=1629
+  _globals['_GETALIASHISTORYREQUEST']._serialized_start=1632
+  _globals['_GETALIASHISTORYREQUEST']._serialized_end=1808
+  _globals['_GETALIASHISTORYRESPONSE']._serialized_start=1810
+  _globals['_GETALIASHISTORYRESPONSE']._serialized_end=1902
+  _globals['_ALIASMOVE']._serialized_start=1905
+  _globals['_ALIASMOVE']._serialized_end=2058
+  _globals['_PROMOTEREQUEST']._serialized_start=2061
+  _globals['_PROMOTEREQUEST']._serialized_end=2276
+  _globals['_PROMOTION']._serialized_start=2279
+  _globals['_PROMOTION']._serialized_end=2463
+  _globals['_ROLLBACKREQUEST']._serialized_start=2466
+  _globals['_ROLLBACKREQUEST']._serialized_end=2663
+  _globals['_LIFECYCLESERVICE']._serialized_start=2666
+  _globals['_LIFECYCLESERVICE']._serialized_end=4157
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from weighbridge.v1 import policies_pb2 as _policies_pb2
 from weighbridge.v1 import versions_pb2 as _versions_pb2
 import builtins as _builtins
 import sys
@@ -634,6 +635,7 @@ class Promotion(_message.Message):
     DISPLACED_REF_FIELD_NUMBER: _builtins.int
     DISPLACED_STAGE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
     displaced_ref: _builtins.str
     """The version that it displaced: `name:number`. Empty: none."""
     displaced_stage: _versions_pb2.Stage.ValueType
@@ -644,6 +646,10 @@ class Promotion(_message.Message):
     def version(self) -> _versions_pb2.Version:
         """The version, in its stage."""
 
+    @_builtins.property
+    def verdict(self) -> _policies_pb2.Verdict:
+        """What the policy said. Absent: none governs the stage."""
+
     def __init__(
         self,
         *,
@@ -651,10 +657,11 @@ class Promotion(_message.Message):
         displaced_ref: _builtins.str = ...,
         displaced_stage: _versions_pb2.Stage.ValueType = ...,
         revision: _builtins.int = ...,
+        verdict: _policies_pb2.Verdict | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["verdict", b"verdict", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["displaced_ref", b"displaced_ref", "displaced_stage", b"displaced_stage", "revision", b"revision", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["displaced_ref", b"displaced_ref", "displaced_stage", b"displaced_stage", "revision", b"revision", "verdict", b"verdict", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from weighbridge.v1 import lifecycle_pb2 as weighbridge_dot_v1_dot_lifecycle__pb2
+from weighbridge.v1 import policies_pb2 as weighbridge_dot_v1_dot_policies__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -58,6 +59,46 @@ class LifecycleServiceStub:
                 '/weighbridge.v1.LifecycleService/CheckSchema',
                 request_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.SerializeToString,
                 response_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.FromString,
+                _registered_method=True)
+        self.SetPolicy = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/SetPolicy',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.SetPolicyRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.Policy.FromString,
+                _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/GetPolicy',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.Policy.FromString,
+                _registered_method=True)
+        self.ListPolicies = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/ListPolicies',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.ListPoliciesRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.ListPoliciesResponse.FromString,
+                _registered_method=True)
+        self.CheckPolicy = channel.unary_stream(
+                '/weighbridge.v1.LifecycleService/CheckPolicy',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.CheckPolicyRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.CheckedByPolicy.FromString,
+                _registered_method=True)
+        self.RequestApproval = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/RequestApproval',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.RequestApprovalRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+                _registered_method=True)
+        self.Approve = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/Approve',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.ApproveRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+                _registered_method=True)
+        self.Reject = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/Reject',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.RejectRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+                _registered_method=True)
+        self.ListApprovalRequests = channel.unary_unary(
+                '/weighbridge.v1.LifecycleService/ListApprovalRequests',
+                request_serializer=weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsRequest.SerializeToString,
+                response_deserializer=weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsResponse.FromString,
                 _registered_method=True)
         self.SetAlias = channel.unary_unary(
                 '/weighbridge.v1.LifecycleService/SetAlias',
@@ -146,10 +187,114 @@ class LifecycleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPolicy(self, request, context):
+        """Sets the policy of a prefix for a stage or an alias. Event `policy.set`, on `policy/PREFIX/TARGET`.
+
+        Every rule is read and checked here: one that cannot be judged is refused, not kept.
+
+        Errors:
+        INVALID_ARGUMENT / INVALID_EXPRESSION: a condition cannot be read, names what there is not, or compares what
+        cannot be. The violations' paths are `line:column`; the metadata say how many each field, `rules[0].cel` and so
+        on, has, in their order.
+        INVALID_ARGUMENT / INVALID_REQUEST: two rules have one name; or `automatic` is set for development or archived.
+        INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other policies are set.
+        INVALID_ARGUMENT / INVALID_NAME, REQUEST_ID_REUSED
+        FAILED_PRECONDITION / WRONG_STATE: it asks for approvals, and the server does not know who calls: it was started
+        without authentication.
+        ABORTED / REVISION_CONFLICT
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPolicy(self, request, context):
+        """Returns the policy that governs a name or prefix for a target, or an earlier revision of one of exactly this prefix.
+
+        Errors:
+        NOT_FOUND / POLICY_NOT_FOUND: none governs it, or there is no such revision.
+        INVALID_ARGUMENT / INVALID_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPolicies(self, request, context):
+        """Lists the present policies.
+
+        Errors:
+        INVALID_ARGUMENT / INVALID_NAME
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckPolicy(self, request, context):
+        """Judges committed versions by a policy, the present one or one that is not set yet. Changes nothing.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, POLICY_NOT_FOUND
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE; and as SetPolicy
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestApproval(self, request, context):
+        """Asks for the approvals that a policy needs before a version may enter. Event `approval.requested`.
+
+        Promote and SetAlias do this by themselves where approvals are all that lacks. A request that was rejected is asked
+        anew here only. One that is open already is returned as it is.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+        FAILED_PRECONDITION / WRONG_STATE: no policy asks for approvals there, or the version may not go there, or is there.
+        FAILED_PRECONDITION / POLICY_REFUSED: a rule fails; the violations say which and by what values.
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Approve(self, request, context):
+        """Approves a version for a target. Event `approval.approved`. Under an automatic policy the last approval lets the
+        version enter.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+        FAILED_PRECONDITION / WRONG_STATE: nobody asked for it, it was rejected, it is approved already, the caller
+        approved it already, or the server does not know who calls.
+        PERMISSION_DENIED / PERMISSION_DENIED: the caller asked for it, or made the version, or has not the role.
+        ABORTED / REVISION_CONFLICT: what is judged is not `record_digest` any more. Metadata `value`: what it is.
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reject(self, request, context):
+        """Rejects it; it stays rejected until somebody asks anew or what was judged changes. Event `approval.rejected`.
+
+        Errors: as Approve. Who made the version may reject it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApprovalRequests(self, request, context):
+        """Lists requests for approval.
+
+        Errors:
+        NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetAlias(self, request, context):
         """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-        `staging` and `production` are moved by Promote and Rollback only.
+        `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+        as Promote judges a stage.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
@@ -158,6 +303,7 @@ class LifecycleServiceServicer:
         INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
         ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
         of that name, and `value`, where it points now: `name:number`, or empty.
+        FAILED_PRECONDITION / POLICY_REFUSED, APPROVAL_NEEDED: as in Promote
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -208,11 +354,19 @@ class LifecycleServiceServicer:
         that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
         where one left and none followed.
 
+        A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+        event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
+        verdict that refuses is an answer, not an error.
+
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
         FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
         metadata `allowed` list the moves that are.
         ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+        FAILED_PRECONDITION / POLICY_REFUSED: rules fail; one violation each, its path the rule's name, its message what
+        the rule says and the values that it saw. Metadata `prefix`, `target` and `revision` name the policy.
+        FAILED_PRECONDITION / APPROVAL_NEEDED: all rules pass, and approvals lack. They are asked for by this call, as by
+        RequestApproval, unless they were asked for before. Metadata `needed`, `given` and `role`.
         INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -265,6 +419,46 @@ def add_LifecycleServiceServicer_to_server(servicer, server):
                     servicer.CheckSchema,
                     request_deserializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.FromString,
                     response_serializer=weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.SerializeToString,
+            ),
+            'SetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPolicy,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.SetPolicyRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.Policy.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.GetPolicyRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.Policy.SerializeToString,
+            ),
+            'ListPolicies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPolicies,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.ListPoliciesRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.ListPoliciesResponse.SerializeToString,
+            ),
+            'CheckPolicy': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckPolicy,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.CheckPolicyRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.CheckedByPolicy.SerializeToString,
+            ),
+            'RequestApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestApproval,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.RequestApprovalRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.SerializeToString,
+            ),
+            'Approve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Approve,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.ApproveRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.SerializeToString,
+            ),
+            'Reject': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reject,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.RejectRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.SerializeToString,
+            ),
+            'ListApprovalRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApprovalRequests,
+                    request_deserializer=weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsRequest.FromString,
+                    response_serializer=weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsResponse.SerializeToString,
             ),
             'SetAlias': grpc.unary_unary_rpc_method_handler(
                     servicer.SetAlias,
@@ -410,6 +604,222 @@ class LifecycleService:
             '/weighbridge.v1.LifecycleService/CheckSchema',
             weighbridge_dot_v1_dot_lifecycle__pb2.CheckSchemaRequest.SerializeToString,
             weighbridge_dot_v1_dot_lifecycle__pb2.CheckedVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/SetPolicy',
+            weighbridge_dot_v1_dot_policies__pb2.SetPolicyRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/GetPolicy',
+            weighbridge_dot_v1_dot_policies__pb2.GetPolicyRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.Policy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPolicies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/ListPolicies',
+            weighbridge_dot_v1_dot_policies__pb2.ListPoliciesRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.ListPoliciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/CheckPolicy',
+            weighbridge_dot_v1_dot_policies__pb2.CheckPolicyRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.CheckedByPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/RequestApproval',
+            weighbridge_dot_v1_dot_policies__pb2.RequestApprovalRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Approve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/Approve',
+            weighbridge_dot_v1_dot_policies__pb2.ApproveRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/Reject',
+            weighbridge_dot_v1_dot_policies__pb2.RejectRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.ApprovalRequest.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApprovalRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/weighbridge.v1.LifecycleService/ListApprovalRequests',
+            weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsRequest.SerializeToString,
+            weighbridge_dot_v1_dot_policies__pb2.ListApprovalRequestsResponse.FromString,
             options,
             channel_credentials,
             insecure,

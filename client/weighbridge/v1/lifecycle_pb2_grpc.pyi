@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from weighbridge.v1 import lifecycle_pb2 as _lifecycle_pb2
+from weighbridge.v1 import policies_pb2 as _policies_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -68,10 +69,82 @@ class LifecycleServiceStub:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, SCHEMA_NOT_FOUND
       INVALID_ARGUMENT / INVALID_REQUEST: as SetSchema
     """
+    SetPolicy: _grpc.UnaryUnaryMultiCallable[_policies_pb2.SetPolicyRequest, _policies_pb2.Policy]
+    """Sets the policy of a prefix for a stage or an alias. Event `policy.set`, on `policy/PREFIX/TARGET`.
+
+    Every rule is read and checked here: one that cannot be judged is refused, not kept.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_EXPRESSION: a condition cannot be read, names what there is not, or compares what
+        cannot be. The violations' paths are `line:column`; the metadata say how many each field, `rules[0].cel` and so
+        on, has, in their order.
+      INVALID_ARGUMENT / INVALID_REQUEST: two rules have one name; or `automatic` is set for development or archived.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other policies are set.
+      INVALID_ARGUMENT / INVALID_NAME, REQUEST_ID_REUSED
+      FAILED_PRECONDITION / WRONG_STATE: it asks for approvals, and the server does not know who calls: it was started
+        without authentication.
+      ABORTED / REVISION_CONFLICT
+    """
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_policies_pb2.GetPolicyRequest, _policies_pb2.Policy]
+    """Returns the policy that governs a name or prefix for a target, or an earlier revision of one of exactly this prefix.
+
+    Errors:
+      NOT_FOUND / POLICY_NOT_FOUND: none governs it, or there is no such revision.
+      INVALID_ARGUMENT / INVALID_NAME
+    """
+    ListPolicies: _grpc.UnaryUnaryMultiCallable[_policies_pb2.ListPoliciesRequest, _policies_pb2.ListPoliciesResponse]
+    """Lists the present policies.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_NAME
+    """
+    CheckPolicy: _grpc.UnaryStreamMultiCallable[_policies_pb2.CheckPolicyRequest, _policies_pb2.CheckedByPolicy]
+    """Judges committed versions by a policy, the present one or one that is not set yet. Changes nothing.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, POLICY_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE; and as SetPolicy
+    """
+    RequestApproval: _grpc.UnaryUnaryMultiCallable[_policies_pb2.RequestApprovalRequest, _policies_pb2.ApprovalRequest]
+    """Asks for the approvals that a policy needs before a version may enter. Event `approval.requested`.
+
+    Promote and SetAlias do this by themselves where approvals are all that lacks. A request that was rejected is asked
+    anew here only. One that is open already is returned as it is.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: no policy asks for approvals there, or the version may not go there, or is there.
+      FAILED_PRECONDITION / POLICY_REFUSED: a rule fails; the violations say which and by what values.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Approve: _grpc.UnaryUnaryMultiCallable[_policies_pb2.ApproveRequest, _policies_pb2.ApprovalRequest]
+    """Approves a version for a target. Event `approval.approved`. Under an automatic policy the last approval lets the
+    version enter.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: nobody asked for it, it was rejected, it is approved already, the caller
+        approved it already, or the server does not know who calls.
+      PERMISSION_DENIED / PERMISSION_DENIED: the caller asked for it, or made the version, or has not the role.
+      ABORTED / REVISION_CONFLICT: what is judged is not `record_digest` any more. Metadata `value`: what it is.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Reject: _grpc.UnaryUnaryMultiCallable[_policies_pb2.RejectRequest, _policies_pb2.ApprovalRequest]
+    """Rejects it; it stays rejected until somebody asks anew or what was judged changes. Event `approval.rejected`.
+
+    Errors: as Approve. Who made the version may reject it.
+    """
+    ListApprovalRequests: _grpc.UnaryUnaryMultiCallable[_policies_pb2.ListApprovalRequestsRequest, _policies_pb2.ListApprovalRequestsResponse]
+    """Lists requests for approval.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+    """
     SetAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-    `staging` and `production` are moved by Promote and Rollback only.
+    `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+    as Promote judges a stage.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
@@ -80,6 +153,7 @@ class LifecycleServiceStub:
       INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
       ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
         of that name, and `value`, where it points now: `name:number`, or empty.
+      FAILED_PRECONDITION / POLICY_REFUSED, APPROVAL_NEEDED: as in Promote
     """
     DeleteAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]
     """Removes an alias; its history stays. Event `alias.deleted`.
@@ -114,11 +188,19 @@ class LifecycleServiceStub:
     that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
     where one left and none followed.
 
+    A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+    event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
+    verdict that refuses is an answer, not an error.
+
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
       FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
         metadata `allowed` list the moves that are.
       ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules fail; one violation each, its path the rule's name, its message what
+        the rule says and the values that it saw. Metadata `prefix`, `target` and `revision` name the policy.
+      FAILED_PRECONDITION / APPROVAL_NEEDED: all rules pass, and approvals lack. They are asked for by this call, as by
+        RequestApproval, unless they were asked for before. Metadata `needed`, `given` and `role`.
       INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
     Rollback: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]
@@ -182,10 +264,82 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, SCHEMA_NOT_FOUND
       INVALID_ARGUMENT / INVALID_REQUEST: as SetSchema
     """
+    SetPolicy: _aio.UnaryUnaryMultiCallable[_policies_pb2.SetPolicyRequest, _policies_pb2.Policy]  # type: ignore[assignment]
+    """Sets the policy of a prefix for a stage or an alias. Event `policy.set`, on `policy/PREFIX/TARGET`.
+
+    Every rule is read and checked here: one that cannot be judged is refused, not kept.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_EXPRESSION: a condition cannot be read, names what there is not, or compares what
+        cannot be. The violations' paths are `line:column`; the metadata say how many each field, `rules[0].cel` and so
+        on, has, in their order.
+      INVALID_ARGUMENT / INVALID_REQUEST: two rules have one name; or `automatic` is set for development or archived.
+      INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other policies are set.
+      INVALID_ARGUMENT / INVALID_NAME, REQUEST_ID_REUSED
+      FAILED_PRECONDITION / WRONG_STATE: it asks for approvals, and the server does not know who calls: it was started
+        without authentication.
+      ABORTED / REVISION_CONFLICT
+    """
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_policies_pb2.GetPolicyRequest, _policies_pb2.Policy]  # type: ignore[assignment]
+    """Returns the policy that governs a name or prefix for a target, or an earlier revision of one of exactly this prefix.
+
+    Errors:
+      NOT_FOUND / POLICY_NOT_FOUND: none governs it, or there is no such revision.
+      INVALID_ARGUMENT / INVALID_NAME
+    """
+    ListPolicies: _aio.UnaryUnaryMultiCallable[_policies_pb2.ListPoliciesRequest, _policies_pb2.ListPoliciesResponse]  # type: ignore[assignment]
+    """Lists the present policies.
+
+    Errors:
+      INVALID_ARGUMENT / INVALID_NAME
+    """
+    CheckPolicy: _aio.UnaryStreamMultiCallable[_policies_pb2.CheckPolicyRequest, _policies_pb2.CheckedByPolicy]  # type: ignore[assignment]
+    """Judges committed versions by a policy, the present one or one that is not set yet. Changes nothing.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, POLICY_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE; and as SetPolicy
+    """
+    RequestApproval: _aio.UnaryUnaryMultiCallable[_policies_pb2.RequestApprovalRequest, _policies_pb2.ApprovalRequest]  # type: ignore[assignment]
+    """Asks for the approvals that a policy needs before a version may enter. Event `approval.requested`.
+
+    Promote and SetAlias do this by themselves where approvals are all that lacks. A request that was rejected is asked
+    anew here only. One that is open already is returned as it is.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: no policy asks for approvals there, or the version may not go there, or is there.
+      FAILED_PRECONDITION / POLICY_REFUSED: a rule fails; the violations say which and by what values.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Approve: _aio.UnaryUnaryMultiCallable[_policies_pb2.ApproveRequest, _policies_pb2.ApprovalRequest]  # type: ignore[assignment]
+    """Approves a version for a target. Event `approval.approved`. Under an automatic policy the last approval lets the
+    version enter.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+      FAILED_PRECONDITION / WRONG_STATE: nobody asked for it, it was rejected, it is approved already, the caller
+        approved it already, or the server does not know who calls.
+      PERMISSION_DENIED / PERMISSION_DENIED: the caller asked for it, or made the version, or has not the role.
+      ABORTED / REVISION_CONFLICT: what is judged is not `record_digest` any more. Metadata `value`: what it is.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+    """
+    Reject: _aio.UnaryUnaryMultiCallable[_policies_pb2.RejectRequest, _policies_pb2.ApprovalRequest]  # type: ignore[assignment]
+    """Rejects it; it stays rejected until somebody asks anew or what was judged changes. Event `approval.rejected`.
+
+    Errors: as Approve. Who made the version may reject it.
+    """
+    ListApprovalRequests: _aio.UnaryUnaryMultiCallable[_policies_pb2.ListApprovalRequestsRequest, _policies_pb2.ListApprovalRequestsResponse]  # type: ignore[assignment]
+    """Lists requests for approval.
+
+    Errors:
+      NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+    """
     SetAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-    `staging` and `production` are moved by Promote and Rollback only.
+    `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+    as Promote judges a stage.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
@@ -194,6 +348,7 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
       INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
       ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
         of that name, and `value`, where it points now: `name:number`, or empty.
+      FAILED_PRECONDITION / POLICY_REFUSED, APPROVAL_NEEDED: as in Promote
     """
     DeleteAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.DeleteAliasRequest, _lifecycle_pb2.DeleteAliasResponse]  # type: ignore[assignment]
     """Removes an alias; its history stays. Event `alias.deleted`.
@@ -228,11 +383,19 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
     where one left and none followed.
 
+    A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+    event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
+    verdict that refuses is an answer, not an error.
+
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
       FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
         metadata `allowed` list the moves that are.
       ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules fail; one violation each, its path the rule's name, its message what
+        the rule says and the values that it saw. Metadata `prefix`, `target` and `revision` name the policy.
+      FAILED_PRECONDITION / APPROVAL_NEEDED: all rules pass, and approvals lack. They are asked for by this call, as by
+        RequestApproval, unless they were asked for before. Metadata `needed`, `given` and `role`.
       INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
     """
     Rollback: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.RollbackRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
@@ -319,6 +482,125 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def SetPolicy(
+        self,
+        request: _policies_pb2.SetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.Policy, _abc.Awaitable[_policies_pb2.Policy]]:
+        """Sets the policy of a prefix for a stage or an alias. Event `policy.set`, on `policy/PREFIX/TARGET`.
+
+        Every rule is read and checked here: one that cannot be judged is refused, not kept.
+
+        Errors:
+          INVALID_ARGUMENT / INVALID_EXPRESSION: a condition cannot be read, names what there is not, or compares what
+            cannot be. The violations' paths are `line:column`; the metadata say how many each field, `rules[0].cel` and so
+            on, has, in their order.
+          INVALID_ARGUMENT / INVALID_REQUEST: two rules have one name; or `automatic` is set for development or archived.
+          INVALID_ARGUMENT / LIMIT_EXCEEDED: 1,000 other policies are set.
+          INVALID_ARGUMENT / INVALID_NAME, REQUEST_ID_REUSED
+          FAILED_PRECONDITION / WRONG_STATE: it asks for approvals, and the server does not know who calls: it was started
+            without authentication.
+          ABORTED / REVISION_CONFLICT
+        """
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _policies_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.Policy, _abc.Awaitable[_policies_pb2.Policy]]:
+        """Returns the policy that governs a name or prefix for a target, or an earlier revision of one of exactly this prefix.
+
+        Errors:
+          NOT_FOUND / POLICY_NOT_FOUND: none governs it, or there is no such revision.
+          INVALID_ARGUMENT / INVALID_NAME
+        """
+
+    @_abc_1.abstractmethod
+    def ListPolicies(
+        self,
+        request: _policies_pb2.ListPoliciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.ListPoliciesResponse, _abc.Awaitable[_policies_pb2.ListPoliciesResponse]]:
+        """Lists the present policies.
+
+        Errors:
+          INVALID_ARGUMENT / INVALID_NAME
+        """
+
+    @_abc_1.abstractmethod
+    def CheckPolicy(
+        self,
+        request: _policies_pb2.CheckPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_policies_pb2.CheckedByPolicy], _abc.AsyncIterator[_policies_pb2.CheckedByPolicy]]:
+        """Judges committed versions by a policy, the present one or one that is not set yet. Changes nothing.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND, POLICY_NOT_FOUND
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE; and as SetPolicy
+        """
+
+    @_abc_1.abstractmethod
+    def RequestApproval(
+        self,
+        request: _policies_pb2.RequestApprovalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.ApprovalRequest, _abc.Awaitable[_policies_pb2.ApprovalRequest]]:
+        """Asks for the approvals that a policy needs before a version may enter. Event `approval.requested`.
+
+        Promote and SetAlias do this by themselves where approvals are all that lacks. A request that was rejected is asked
+        anew here only. One that is open already is returned as it is.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+          FAILED_PRECONDITION / WRONG_STATE: no policy asks for approvals there, or the version may not go there, or is there.
+          FAILED_PRECONDITION / POLICY_REFUSED: a rule fails; the violations say which and by what values.
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+
+    @_abc_1.abstractmethod
+    def Approve(
+        self,
+        request: _policies_pb2.ApproveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.ApprovalRequest, _abc.Awaitable[_policies_pb2.ApprovalRequest]]:
+        """Approves a version for a target. Event `approval.approved`. Under an automatic policy the last approval lets the
+        version enter.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
+          FAILED_PRECONDITION / WRONG_STATE: nobody asked for it, it was rejected, it is approved already, the caller
+            approved it already, or the server does not know who calls.
+          PERMISSION_DENIED / PERMISSION_DENIED: the caller asked for it, or made the version, or has not the role.
+          ABORTED / REVISION_CONFLICT: what is judged is not `record_digest` any more. Metadata `value`: what it is.
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
+        """
+
+    @_abc_1.abstractmethod
+    def Reject(
+        self,
+        request: _policies_pb2.RejectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.ApprovalRequest, _abc.Awaitable[_policies_pb2.ApprovalRequest]]:
+        """Rejects it; it stays rejected until somebody asks anew or what was judged changes. Event `approval.rejected`.
+
+        Errors: as Approve. Who made the version may reject it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApprovalRequests(
+        self,
+        request: _policies_pb2.ListApprovalRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policies_pb2.ListApprovalRequestsResponse, _abc.Awaitable[_policies_pb2.ListApprovalRequestsResponse]]:
+        """Lists requests for approval.
+
+        Errors:
+          NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        """
+
+    @_abc_1.abstractmethod
     def SetAlias(
         self,
         request: _lifecycle_pb2.SetAliasRequest,
@@ -326,7 +608,8 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lifecycle_pb2.Alias, _abc.Awaitable[_lifecycle_pb2.Alias]]:
         """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-        `staging` and `production` are moved by Promote and Rollback only.
+        `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+        as Promote judges a stage.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED
@@ -335,6 +618,7 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT / LIMIT_EXCEEDED: a model has at most 500 aliases.
           ABORTED / REVISION_CONFLICT: the revision is not the expected one. Metadata: `revision`, 0 where there is no alias
             of that name, and `value`, where it points now: `name:number`, or empty.
+          FAILED_PRECONDITION / POLICY_REFUSED, APPROVAL_NEEDED: as in Promote
         """
 
     @_abc_1.abstractmethod
@@ -393,11 +677,19 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
         where one left and none followed.
 
+        A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+        event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
+        verdict that refuses is an answer, not an error.
+
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED, VERSION_NOT_FOUND, VERSION_DELETED, ALIAS_NOT_FOUND
           FAILED_PRECONDITION / WRONG_STATE: the move is not allowed, or the version is there already; the message and
             metadata `allowed` list the moves that are.
           ABORTED / REVISION_CONFLICT: as in SetAlias, of the stage's pointer. Before all else: who lost a race is told so.
+          FAILED_PRECONDITION / POLICY_REFUSED: rules fail; one violation each, its path the rule's name, its message what
+            the rule says and the values that it saw. Metadata `prefix`, `target` and `revision` name the policy.
+          FAILED_PRECONDITION / APPROVAL_NEEDED: all rules pass, and approvals lack. They are asked for by this call, as by
+            RequestApproval, unless they were asked for before. Metadata `needed`, `given` and `role`.
           INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST, REQUEST_ID_REUSED
         """
 

@@ -13,12 +13,14 @@ import grpc
 from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
 from weighbridge.given_up import GivenUp
 from weighbridge.v1 import (
+    admin_pb2_grpc,
     deployments_pb2_grpc,
     journal_pb2_grpc,
     lifecycle_pb2_grpc,
     models_pb2_grpc,
     transfer_pb2_grpc,
     versions_pb2_grpc,
+    webhooks_pb2_grpc,
 )
 from weighbridge.wire.channel import UNARY_DEADLINE_S, Lane, call_metadata, open_channel, translated
 from weighbridge.wire.opening import opened
@@ -66,12 +68,14 @@ class Connection:
         self._stall_timeout_s = stall_timeout_s
         self._reached = False
         self._closed = threading.Event()
+        self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
         self.models = models_pb2_grpc.ModelServiceStub(self._channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(self._channel)
         self.transfer = transfer_pb2_grpc.TransferServiceStub(self._channel)
         self.lifecycle = lifecycle_pb2_grpc.LifecycleServiceStub(self._channel)
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(self._channel)
         self.journal = journal_pb2_grpc.JournalServiceStub(self._channel)
+        self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(self._channel)
 
     def another(self) -> Connection:
         """One to the same server, with the same identity and limits, that is closed by itself."""

@@ -25,6 +25,10 @@ class AliasRows(Protocol):
         """As ``move``, of all aliases of a model in order of name."""
         ...
 
+    def first_move(self, model: str, alias: str, number: int) -> Event | None:
+        """The first event with which an alias came to point at a version; None: it never did."""
+        ...
+
     def point(self, model: str, alias: str, number: int) -> None:
         """Points an alias at a version that is there, or makes it. The caller locked the model, here and below."""
         ...

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from weighbridge.core.alias_check import STAGE_ALIASES, check_alias_change
-from weighbridge.core.errors import LimitExceeded
+from weighbridge.core.errors import ApprovalNeeded, LimitExceeded
 from weighbridge.core.limits import ALIASES_PER_MODEL
+from weighbridge.core.policies import Verdict
 from weighbridge.core.refs import Ref, alias_ref, check_alias, check_model_name
-from weighbridge.core.values import Alias, AliasMove
+from weighbridge.core.values import Alias, AliasMove, Version
 from weighbridge_server.domain.journal import fitting
 from weighbridge_server.domain.models import existing_model
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
@@ -21,6 +22,8 @@ from weighbridge_server.domain.pointers import (
     point,
     unpoint,
 )
+from weighbridge_server.domain.policy.evidence import evidence
+from weighbridge_server.domain.policy.gate import admit, ask_for_approval, verdict_on
 from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.requests import once
 from weighbridge_server.domain.versions import alias_not_found, find_version
@@ -39,7 +42,8 @@ class Aliases:
 
         Raises:
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, ModelDeleted,
-            VersionNotFound, VersionDeleted, RevisionConflict, RequestIdReused.
+            VersionNotFound, VersionDeleted, RevisionConflict, RequestIdReused, PolicyRefused, ApprovalNeeded (after
+            asking for them).
         """
         check_alias_change(model, alias, reason, expected, version=version)
         payload = {
@@ -50,8 +54,15 @@ class Aliases:
             "expected": str(expected),
             "reason": reason,
         }
-        with self._catalog.transaction(actor) as tx:
-            found = once(tx, request_id, payload, lambda: _set(tx, model, alias, version, expected, reason))
+        try:
+            with self._catalog.transaction(actor) as tx:
+                found = once(tx, request_id, payload, lambda: _set(tx, model, alias, version, expected, reason))
+        except ApprovalNeeded:
+            with self._catalog.transaction(actor) as tx:
+                existing_model(tx, model, lock=True)
+                candidate, verdict = judged_alias(tx, Ref(model, version=version), alias)
+                ask_for_approval(tx, candidate, verdict, reason)
+            raise
         return alias_of(made_move(self._catalog, alias_ref(model, alias), int(found)))
 
     def delete(self, actor: str, request_id: str, model: str, alias: str, expected: int | None, reason: str) -> None:
@@ -107,15 +118,36 @@ class Aliases:
 def _set(tx: Transaction, model: str, alias: str, number: int, expected: int | None, reason: str) -> str:
     existing_model(tx, model, lock=True)
     check_revision(tx, model, alias, expected)
-    version = find_version(tx, Ref(model, version=number))
     present = tx.aliases.move(model, alias)
+    if present is not None and alias_of(present).version == number:
+        find_version(tx, Ref(model, version=number))
+        return str(present.revision - 1)  # nothing moves: the answer is what there is
+    tx.policies.lock(shared=True)
+    version, verdict = judged_alias(tx, Ref(model, version=number), alias)
     if present is None:
         _check_room(tx, model)
-    elif alias_of(present).version == number:
-        return str(present.revision - 1)  # nothing moves: the answer is what there is
+    admit(verdict)
     found = last_revision(tx, alias_ref(model, alias))
-    point(tx, alias, version, "alias.set", reason)
+    set_alias(tx, version, alias, verdict, reason)
     return str(found)
+
+
+def judged_alias(tx: Transaction, ref: Ref, alias: str) -> tuple[Version, Verdict | None]:
+    """A version that an alias is to point at, whole, and what the policy of the alias says, where one protects it.
+
+    Raises:
+        ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted, AliasNotFound.
+    """
+    version = find_version(tx, ref, whole=True)
+    holder = tx.versions.held_by(version.model, alias, whole=True)
+    return version, verdict_on(tx, version, alias, holder)
+
+
+def set_alias(tx: Transaction, version: Version, alias: str, verdict: Verdict | None, reason: str) -> None:
+    """Points an alias at a version. The caller locked the model and found nothing against it."""
+    said = {} if verdict is None else {"evidence": evidence(verdict)}
+    point(tx, alias, version, "alias.set", reason, **said)
+    tx.approvals.finish(version.model, version.version, alias)
 
 
 def _delete(tx: Transaction, model: str, alias: str, expected: int | None, reason: str) -> str:

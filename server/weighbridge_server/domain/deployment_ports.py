@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,15 +52,26 @@ class DeploymentRows(Protocol):
         ...
 
     def page(
-        self, model: str, ref: tuple[str, int] | None, *, live: bool, after: tuple[str, str], size: int
+        self,
+        model: str,
+        ref: tuple[str, int] | None,
+        *,
+        live: bool,
+        after: tuple[str, str],
+        size: int,
+        readable: Sequence[str] | None = None,
     ) -> list[Deployment]:
-        """In order of model and node, from the first after ``after``; of a model or version where one is given."""
+        """In order of model and node, from the first after ``after``; of a model or version where one is given.
+
+        ``readable``, here and below: only of models whose names are below one of these prefixes; None: of all, and of
+        what is not registered.
+        """
         ...
 
-    def running(self, model: str, most: int) -> list[Running]:
+    def running(self, model: str, most: int, readable: Sequence[str] | None) -> list[Running]:
         """All that did not retire, or those of a model, the one that reported longest ago first."""
         ...
 
-    def registered(self, manifest: Digest) -> tuple[str, int] | None:
+    def registered(self, manifest: Digest, readable: Sequence[str] | None) -> tuple[str, int] | None:
         """The newest version with this manifest, one that is not deleted before one that is."""
         ...

@@ -14,6 +14,7 @@ from weighbridge.core.digest import Digest, format_digest, parse_digest
 from weighbridge.core.errors import InvalidRequest
 from weighbridge.core.refs import Ref, check_model_name, parse_ref
 from weighbridge.core.values import Version
+from weighbridge_server.domain.callers import Caller, Readable, reads
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.models import any_model
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
@@ -27,16 +28,18 @@ class Deployments:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def report(self, actor: str, node: str, ref: str, digest: str, alias: str, ttl_s: int) -> Deployment:
+    def report(self, caller: Caller, node: str, ref: str, digest: str, alias: str, ttl_s: int) -> Deployment:
         """Notes that a node runs a version, or content with this digest, for ``ttl_s`` from now.
+
+        By a digest, only versions that the caller reads are found.
 
         Raises:
             InvalidRequest, InvalidReference, InvalidName, ModelNotFound, VersionNotFound, AliasNotFound.
         """
         alias, ttl_s = alias or DEFAULT_ALIAS, ttl_s or DEFAULT_TTL_S
         check_report(node, alias, ttl_s)
-        with self._catalog.transaction(actor) as tx:
-            named = parse_ref(ref) if ref else _registered(tx, parse_digest(digest))
+        with self._catalog.transaction(caller.actor) as tx:
+            named = parse_ref(ref) if ref else _registered(tx, parse_digest(digest), caller.readable)
             model = "" if named is None else named.model
             if named is None or named.version is None or not _renewed(tx, node, named, alias, ttl_s):
                 version = None if named is None else _version(tx, named)
@@ -46,18 +49,22 @@ class Deployments:
         assert deployment is not None, "it was put there by this transaction"
         return deployment
 
-    def retire(self, actor: str, node: str, model: str) -> int:
+    def retire(self, caller: Caller, node: str, model: str) -> int:
         """Notes that a node runs a model no more, or nothing at all; how many deployments that ended.
+
+        Nothing: nothing that the caller reads, or that is not registered.
 
         Raises:
             InvalidRequest, InvalidName.
         """
         check_node(node)
-        with self._catalog.transaction(actor) as tx:
+        with self._catalog.transaction(caller.actor) as tx:
             models = [check_model_name(model)] if model else tx.deployments.models(node)
-            return sum(_retired(tx, node, each) for each in models)
+            return sum(_retired(tx, node, each) for each in models if not each or reads(caller.readable, each))
 
-    def list(self, model: str, ref: str, live: bool, size: int, token: str) -> tuple[list[Deployment], str]:
+    def list(
+        self, model: str, ref: str, live: bool, size: int, token: str, readable: Readable = None
+    ) -> tuple[list[Deployment], str]:
         """One page in order of model and node, and the token of the next (empty: none).
 
         Raises:
@@ -70,7 +77,7 @@ class Deployments:
                 any_model(tx, check_model_name(model), whole=False)
             version = find_version(tx, parse_ref(ref), deleted=True) if ref else None
             of = None if version is None else (version.model, version.version)
-            found = tx.deployments.page(model, of, live=live, after=after, size=size + 1)
+            found = tx.deployments.page(model, of, live=live, after=after, size=size + 1, readable=readable)
         deployments = found[:size]
         if len(found) <= size:
             return deployments, ""
@@ -78,8 +85,8 @@ class Deployments:
         return deployments, page_token(json.dumps([last.model, last.node]))
 
 
-def _registered(tx: Transaction, manifest: Digest) -> Ref | None:
-    found = tx.deployments.registered(manifest)
+def _registered(tx: Transaction, manifest: Digest, readable: Readable) -> Ref | None:
+    found = tx.deployments.registered(manifest, readable)
     return None if found is None else Ref(found[0], version=found[1])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from weighbridge.core.values import Event
@@ -99,6 +99,7 @@ class Feed:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._watchers: set[Subscription] = set()
+        self._wakes: list[Callable[[], None]] = []
         self._revision = 0
         self._ended = False
 
@@ -115,6 +116,11 @@ class Feed:
             if self._ended:
                 subscription.end()
         return subscription
+
+    def on_news(self, wake: Callable[[], None]) -> None:
+        """Has something called, which must not wait, whenever events are published."""
+        with self._lock:
+            self._wakes.append(wake)
 
     def leave(self, subscription: Subscription) -> None:
         """Nothing is kept for it any more."""
@@ -134,7 +140,9 @@ class Feed:
             by_model.setdefault(model_of(event.resource), []).append(change_of(event))
         with self._lock:
             self._revision = revision
-            watchers = list(self._watchers)
+            watchers, wakes = list(self._watchers), list(self._wakes)
+        for wake in wakes:
+            wake()
         woken = 0
         for watcher in watchers:
             if watcher.give(by_model.get(watcher.model, ()), revision):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from weighbridge.core.lineage import MOST_NODES, Direction, Lineage, LineageEdge, LineageNode
 from weighbridge.core.refs import parse_ref
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.ports import Catalog, Descent, Transaction
 from weighbridge_server.domain.versions import find_version
 
@@ -27,8 +28,10 @@ class Lineages:
         self._catalog = catalog
         self._most = most
 
-    def of_version(self, ref: str, direction: Direction, depth: int) -> Lineage:
+    def of_version(self, ref: str, direction: Direction, depth: int, readable: Readable = None) -> Lineage:
         """The ancestors and descendants of a version, as far as ``depth`` generations each way (0: all).
+
+        Versions that the caller does not read are left out; what is beyond them is not.
 
         Raises:
             InvalidReference, InvalidName, ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted,
@@ -38,18 +41,23 @@ class Lineages:
             origin = find_version(tx, parse_ref(ref))
             key = tx.lineage.key(origin.model, origin.version)
             ways = [down for down, name in ((False, "up"), (True, "down")) if direction in (name, "both")]
-            return self._graph(tx, [key], ways, depth)
+            return self._graph(tx, [key], ways, depth, readable)
 
-    def of_dataset(self, digest: str, depth: int) -> Lineage:
-        """The versions that record a dataset with this digest, and their descendants."""
+    def of_dataset(self, digest: str, depth: int, readable: Readable = None) -> Lineage:
+        """The versions that record a dataset with this digest, and their descendants; left out as in ``of_version``."""
         with self._catalog.transaction() as tx:
-            return self._graph(tx, tx.lineage.made_from_dataset(digest, self._most + 1), [True], depth)
+            return self._graph(tx, tx.lineage.made_from_dataset(digest, self._most + 1), [True], depth, readable)
 
-    def _graph(self, tx: Transaction, origins: Sequence[int], ways: Iterable[bool], depth: int) -> Lineage:
+    def _graph(
+        self, tx: Transaction, origins: Sequence[int], ways: Iterable[bool], depth: int, readable: Readable
+    ) -> Lineage:
         generations: dict[int, int] = {}
         for down in ways:
             reached = tx.lineage.reach(origins, down=down, most=self._most + 1)
             generations |= _generations(origins, tx.lineage.among(reached), down=down, depth=depth)
+        if readable is not None:
+            seen = tx.lineage.readable(list(generations), readable)
+            generations = {key: far for key, far in generations.items() if key in seen}
         nearest = sorted(generations, key=lambda key: (abs(generations[key]), generations[key], key))[: self._most]
         steps = tx.lineage.among(nearest)
         nodes = _that_fit(tx, nearest, generations, steps)

@@ -19,6 +19,7 @@ from weighbridge_server.domain.curves import (
 from weighbridge_server.domain.metric_log import add_curves
 from weighbridge_server.domain.metric_ports import CurveSummary, MetricLog
 from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.policy.automatic import promote_automatically
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.uploads import LEASE_S, open_upload
 from weighbridge_server.domain.versions import find_version
@@ -74,6 +75,8 @@ class Metrics:
             if new:
                 add_curves(tx, log, new)
                 tx.record(Change("version.metrics-logged", version.ref, "", _logged(new)))
+                tx.policies.lock(shared=True)
+                promote_automatically(tx, find_version(tx, parse_ref(version.ref), whole=True))
             return tx.metrics.last_sequence(log.log_id, writer)
 
     def read(self, ref: str, names: Sequence[str], most_points: int) -> Iterator[MetricCurve]:

@@ -12,6 +12,7 @@ from weighbridge.core.errors import ModelDeleted, ModelExists, ModelInUse, Model
 from weighbridge.core.model_check import check_model_deletion, check_model_update, check_new_model
 from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Deletion, Model
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.holders import model_holders
 from weighbridge_server.domain.names import check_new_name
@@ -100,11 +101,13 @@ class Models:
         with self._catalog.transaction() as tx:
             return existing_model(tx, name, whole=True)
 
-    def list(self, page_size: int, token: str, *, show_deleted: bool = False) -> tuple[list[Model], str]:
-        """One page in order of name, without cards, and the token of the next (empty: none)."""
+    def list(
+        self, page_size: int, token: str, *, show_deleted: bool = False, readable: Readable = None
+    ) -> tuple[list[Model], str]:
+        """One page of what the caller reads, in order of name, without cards; and the token of the next."""
         size = page_size or DEFAULT_SIZE
         with self._catalog.transaction() as tx:
-            found = tx.models.page(page_key(token), size + 1, deleted=show_deleted)
+            found = tx.models.page(page_key(token), size + 1, deleted=show_deleted, readable=readable)
         models = found[: _fitting(found[:size])]
         return models, page_token(models[-1].name) if len(found) > len(models) else ""
 

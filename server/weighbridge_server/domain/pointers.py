@@ -44,7 +44,7 @@ def check_revision(tx: Transaction, model: str, alias: str, expected: int | None
     )
 
 
-def point(tx: Transaction, alias: str, version: Version, action: str, reason: str, **said: str) -> None:
+def point(tx: Transaction, alias: str, version: Version, action: str, reason: str, **said: Any) -> None:
     """Points a pointer at a version; ``said`` goes into the event too."""
     before = _present(tx, version.model, alias)
     tx.aliases.point(version.model, alias, version.version)
@@ -115,11 +115,11 @@ def move_of(event: Event) -> AliasMove:
 
 def _present(tx: Transaction, model: str, alias: str) -> str:
     """Where a pointer points, as a state of the journal; empty: nowhere."""
-    move = tx.aliases.move(model, alias)
-    if move is None:
-        return ""
-    after = _state(move.after)
-    return canonical_json({name: after[name] for name in _WHERE})
+    # A version that goes through several stages at once moves a pointer twice before either is an event.
+    change: Change | Event | None = tx.recorded(alias_ref(model, alias)) or tx.aliases.move(model, alias)
+    after = _state("" if change is None else change.after)
+    where = {name: after[name] for name in _WHERE if name in after}
+    return canonical_json(where) if where else ""
 
 
 def _state(text: str) -> dict[str, Any]:

@@ -27,15 +27,22 @@ from weighbridge_server.domain.alias_ports import AliasRows
 from weighbridge_server.domain.comparison.ports import ComparisonRows
 from weighbridge_server.domain.deployment_ports import DeploymentRows
 from weighbridge_server.domain.metric_ports import MetricRows
+from weighbridge_server.domain.policy.ports import ApprovalRows, PolicyRows
+from weighbridge_server.domain.principal_ports import PrincipalRows
 from weighbridge_server.domain.schema_ports import SchemaRows
 from weighbridge_server.domain.search_ports import SearchRows
+from weighbridge_server.domain.webhook_ports import WebhookRows
 
 
 class ChunkStores(Protocol):
     """The server's chunks: written on behalf of an upload, read by digest."""
 
-    def for_upload(self, upload_id: str) -> ChunkStore:
-        """The store as one upload sees it: what it puts, and what is reported present, is held for it."""
+    def for_upload(self, upload_id: str, readable: Sequence[str] | None = None) -> ChunkStore:
+        """The store as one upload sees it: what it puts, and what is reported present, is held for it.
+
+        Present is what its actor uploaded, or what a version holds whose model's name is below one of the prefixes
+        ``readable`` (None: any).
+        """
         ...
 
     def get(self, digests: Sequence[Digest]) -> Generator[EncodedChunk, None, None]:
@@ -150,8 +157,13 @@ class ModelRows(Protocol):
         """
         ...
 
-    def page(self, after: str, size: int, *, deleted: bool = False) -> list[Model]:
-        """In order of name, from the first after ``after``; ``deleted``: those that are deleted too."""
+    def page(
+        self, after: str, size: int, *, deleted: bool = False, readable: Sequence[str] | None = None
+    ) -> list[Model]:
+        """In order of name, from the first after ``after``; ``deleted``: those that are deleted too.
+
+        ``readable``: only those whose names are below one of these prefixes; None: all.
+        """
         ...
 
     def update(self, name: str, texts: Mapping[str, str]) -> None:
@@ -266,6 +278,10 @@ class LineageRows(Protocol):
         """These and all that they descend from, or with ``down`` that descends from them: the nearest ``most``."""
         ...
 
+    def readable(self, keys: Sequence[int], prefixes: Sequence[str]) -> set[int]:
+        """Those of these whose models' names are below one of some prefixes."""
+        ...
+
     def among(self, keys: Sequence[int]) -> list[Descent]:
         """Every step between two of these."""
         ...
@@ -378,6 +394,10 @@ class Transaction(Protocol):
     @property
     def aliases(self) -> AliasRows: ...
     @property
+    def policies(self) -> PolicyRows: ...
+    @property
+    def approvals(self) -> ApprovalRows: ...
+    @property
     def schemas(self) -> SchemaRows: ...
     @property
     def search(self) -> SearchRows: ...
@@ -395,9 +415,17 @@ class Transaction(Protocol):
     def events(self) -> EventRows: ...
     @property
     def requests(self) -> Requests: ...
+    @property
+    def webhooks(self) -> WebhookRows: ...
+    @property
+    def principals(self) -> PrincipalRows: ...
 
     def record(self, change: Change) -> None:
         """Has the change appended to the journal as the last statements before COMMIT."""
+        ...
+
+    def recorded(self, resource: str) -> Change | None:
+        """The last change of exactly this resource in this transaction, which is no event yet."""
         ...
 
 

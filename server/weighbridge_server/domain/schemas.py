@@ -10,14 +10,14 @@ from blake3 import blake3
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import (
     LimitExceeded,
-    ModelNotFound,
     RevisionConflict,
     SchemaNotFound,
     SchemaViolated,
     Violation,
 )
-from weighbridge.core.refs import ALL_NAMES, Ref, check_prefix, parse_ref, prefixes_of
+from weighbridge.core.refs import ALL_NAMES, check_prefix, prefixes_of
 from weighbridge.core.values import CheckedVersion, Record, Schema, SchemaRevision, Version
+from weighbridge_server.domain.callers import Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.json_schema import (
     CompiledSchema,
@@ -27,15 +27,13 @@ from weighbridge_server.domain.json_schema import (
     shipped_text,
     version_document,
 )
-from weighbridge_server.domain.models import existing_model
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.requests import once
 from weighbridge_server.domain.versions import find_version
+from weighbridge_server.domain.versions_below import versions_below
 
 MOST_PREFIXES = 1000
 """They are listed in one message."""
-
-_MODELS_AT_ONCE = 100
 
 
 class Schemas:
@@ -76,13 +74,13 @@ class Schemas:
             )
         return schema
 
-    def list(self) -> list[Schema]:
-        """The present schema of every prefix, in order of prefix, without their texts."""
+    def list(self, readable: Readable = None) -> list[Schema]:
+        """The present schema of every prefix that concerns what the caller reads, in order of prefix, without texts."""
         with self._catalog.transaction() as tx:
             schemas = tx.schemas.present()
         if self._shipped and not any(schema.prefix == ALL_NAMES for schema in schemas):
             schemas = sorted([Schema(ALL_NAMES, 0, None, "", None), *schemas], key=lambda schema: schema.prefix)
-        return schemas
+        return [schema for schema in schemas if concerns(readable, schema.prefix)]
 
     def governing(self, tx: Transaction, name: str) -> Schema | None:
         """What governs a name or prefix now."""
@@ -116,7 +114,7 @@ class Schemas:
         """
         given = compile_schema(text) if text else None
         governed = False
-        for ref in self._versions_of(target):
+        for ref in versions_below(self._catalog, target):
             with self._catalog.transaction() as tx:
                 version = find_version(tx, ref, whole=True)
                 document = _document(tx, version)
@@ -128,40 +126,6 @@ class Schemas:
                 yield CheckedVersion(version.ref, _compiled(schema).violations(document), revision_of(schema))
         if given is None and not governed:
             self.get(re.split("[:@#]", target)[0], None)
-
-    def _versions_of(self, target: str) -> Iterator[Ref]:
-        if any(mark in target for mark in ":@#"):
-            yield parse_ref(target)
-            return
-        for model, newest in self._models_of(check_prefix(target)):
-            for number in range(newest, 0, -1):
-                with self._catalog.transaction() as tx:
-                    version = tx.versions.get(model, number, whole=False)
-                if version is not None and version.deletion is None:
-                    yield Ref(model, version=number)
-
-    def _models_of(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """The models that a prefix governs, and their newest versions' numbers; deleted ones are left out.
-
-        Raises:
-            ModelNotFound, ModelDeleted: there is none, and it is not ``*``.
-        """
-        within = "" if prefix == ALL_NAMES else f"{prefix}."
-        with self._catalog.transaction() as tx:
-            page = [model for model in tx.models.page(within, _MODELS_AT_ONCE) if model.name.startswith(within)]
-            named = tx.models.get(prefix)
-            if named is not None and (named.deletion is None or not page):
-                page = [existing_model(tx, prefix), *page]
-        if not page and within:
-            raise ModelNotFound(
-                f"there is no model {prefix}, and none below it; 'weighbridge models' lists them",
-                details={"model": prefix},
-            )
-        while page:
-            yield from ((model.name, model.latest_version) for model in page)
-            after = max(page[-1].name, within)
-            with self._catalog.transaction() as tx:
-                page = [model for model in tx.models.page(after, _MODELS_AT_ONCE) if model.name.startswith(within)]
 
 
 def check_committed(tx: Transaction, version: Version, schema: Schema | None) -> None:

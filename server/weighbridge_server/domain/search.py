@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from weighbridge.core.digest import parse_digest
 from weighbridge.core.values import Version
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.canonical import json_digest
 from weighbridge_server.domain.expressions.check import check_condition, check_order
 from weighbridge_server.domain.expressions.mistakes import Mistake, Mistaken, Place, invalid_expression
@@ -40,6 +41,8 @@ class Wanted:
     """Deleted ones too."""
     metrics: Sequence[str] = ()
     """The metrics that each version shows, beside those of ``order_by``."""
+    readable: Readable = None
+    """Of all models: those that the caller reads."""
 
     def digest(self) -> str:
         """The same for all pages of one list."""
@@ -58,7 +61,7 @@ def find_page(tx: Transaction, wanted: Wanted, page_size: int, token: str) -> tu
     size = page_size or DEFAULT_SIZE
     condition, order = _understood(tx, wanted)
     manifest = parse_digest(wanted.manifest) if wanted.manifest else None
-    search = Search(wanted.model, manifest, wanted.deleted, condition, sections_of(order))
+    search = Search(wanted.model, manifest, wanted.deleted, condition, sections_of(order), wanted.readable)
     newest, after = _continued(wanted, search, token) if token else (tx.search.newest(), None)
     found = tx.search.page(search, newest, after, size + 1)
     versions = _read(tx, [position.id for position in found[:size]], [*wanted.metrics, *_metrics_of(order)])

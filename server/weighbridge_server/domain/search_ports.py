@@ -57,6 +57,8 @@ class Search:
     """Deleted ones too."""
     condition: Typed | None
     sections: Sequence[Section]
+    readable: Sequence[str] | None = None
+    """Of every model: only of those whose names are below one of these prefixes. None: of all."""
 
 
 class SearchRows(Protocol):
@@ -77,6 +79,10 @@ class SearchRows(Protocol):
 
     def metrics(self, ids: Sequence[int], names: Sequence[str]) -> Mapping[int, Sequence[MetricSummary]]:
         """These metrics of these versions, in order of name."""
+        ...
+
+    def matches(self, text: str, pattern: str) -> bool:
+        """Whether a regular expression, which can be read, is found in a text: as ``matches`` in a filter."""
         ...
 
     def unreadable(self, patterns: Sequence[Constant]) -> list[Mistake]:

@@ -29,14 +29,19 @@ from weighbridge.core.errors import (
 from weighbridge.core.limits import CHUNKS_PER_VERSION, FILES_PER_VERSION, PATH_BYTES, check_limit
 from weighbridge.core.manifest import FileManifest, check_file, check_manifest
 from weighbridge.core.paths import check_paths
+from weighbridge.core.policies import Verdict
 from weighbridge.core.record_check import check_metrics, check_record
 from weighbridge.core.refs import check_model_name, parse_ref, version_ref
 from weighbridge.core.store import Ack
 from weighbridge.core.values import MetricPoint, Parent, Record, Stage, Upload, Version
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.canonical import canonical_json, json_digest
 from weighbridge_server.domain.metric_log import add_curves
 from weighbridge_server.domain.models import existing_model
 from weighbridge_server.domain.names import check_new_name
+from weighbridge_server.domain.policy.automatic import promote_automatically
+from weighbridge_server.domain.policy.evidence import evidence
+from weighbridge_server.domain.policy.gate import check_begin, check_commit
 from weighbridge_server.domain.ports import Catalog, Change, ChunkStores, NewVersion, Transaction, UploadRow
 from weighbridge_server.domain.record_text import record_text
 from weighbridge_server.domain.requests import once
@@ -65,7 +70,7 @@ class Uploads:
 
         Raises:
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, ModelNotFound, ModelDeleted,
-            RequestIdReused, SchemaViolated, VersionNotFound, AliasNotFound.
+            RequestIdReused, SchemaViolated, PolicyRefused, VersionNotFound, AliasNotFound.
         """
         check_model_name(model)
         check_record(record)
@@ -83,6 +88,7 @@ class Uploads:
         pinned = _pin_parents(tx, record)
         text = record_text(pinned)
         self._schemas.check_begun(tx, model, pinned)
+        check_begin(tx, model, pinned)
         existing_model(tx, model)
         return tx.uploads.add(model, text, LEASE_S, HARD_EXPIRY_S)
 
@@ -99,10 +105,21 @@ class Uploads:
             if _own_upload(tx, upload_id, lock=True).state == "open":
                 tx.uploads.abort(upload_id)
 
-    def find_missing(self, actor: str, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
-        """Those that the upload still needs. Raises: UploadNotFound, UploadEnded."""
+    def model_of(self, actor: str, upload_id: str) -> str:
+        """The model of an upload, whatever became of it. Raises: UploadNotFound."""
+        with self._catalog.transaction(actor) as tx:
+            return _own_upload(tx, upload_id).model
+
+    def find_missing(
+        self, actor: str, upload_id: str, digests: Sequence[Digest], readable: Readable = None
+    ) -> list[Digest]:
+        """Those that the upload still needs. Of what is there, only what this actor sent or can read counts.
+
+        Raises:
+            UploadNotFound, UploadEnded.
+        """
         self.renew(actor, upload_id)
-        return self._chunks.for_upload(upload_id).missing(digests)
+        return self._chunks.for_upload(upload_id, readable).missing(digests)
 
     def receive(self, actor: str, upload_id: str, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """Takes chunks in while the acks are iterated; see ``ChunkStore.put``.
@@ -138,7 +155,7 @@ class Uploads:
 
         Raises:
             UploadNotFound, UploadEnded, ModelDeleted, ChunksMissing, ManifestMismatch, InvalidPath,
-            InvalidRequest, LimitExceeded, SchemaViolated, VersionNotFound, AliasNotFound.
+            InvalidRequest, LimitExceeded, SchemaViolated, PolicyRefused, VersionNotFound, AliasNotFound.
         """
         check_record(record)
         check_metrics(metrics)
@@ -172,6 +189,7 @@ class Uploads:
                 raise _missing(gone)
             log = tx.metrics.of_upload(upload_id)
             schema = self._schemas.govern(tx, model.name)
+            tx.policies.lock(shared=True)
             number = model.latest_version + 1
             ref = version_ref(model.name, number)
             new = NewVersion(
@@ -192,11 +210,12 @@ class Uploads:
             tx.lineage.add(model.name, number, pinned.parents)
             version = find_version(tx, parse_ref(ref), whole=True)
             check_committed(tx, version, schema)
-            tx.record(Change("version.committed", ref, "", _committed(new)))
-            return version
+            verdict = check_commit(tx, version)
+            tx.record(Change("version.committed", ref, "", _committed(new, verdict)))
+            return promote_automatically(tx, version)
 
 
-def _committed(version: NewVersion) -> str:
+def _committed(version: NewVersion, verdict: Verdict | None) -> str:
     """What the journal says of a commit. The record's own digest binds it without repeating it."""
     return canonical_json(
         {
@@ -208,6 +227,7 @@ def _committed(version: NewVersion) -> str:
             "bytes_total": version.bytes_total,
             "metric_points": version.metric_points,
             **({} if version.schema is None else {"schema": asdict(version.schema)}),
+            **({} if verdict is None else {"evidence": evidence(verdict)}),
         }
     )
 

@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import VersionInUse, WrongState
 from weighbridge.core.record_check import check_record_update
 from weighbridge.core.record_form import record_members
 from weighbridge.core.refs import Ref, parse_ref
 from weighbridge.core.values import Record, Scalar, Version
 from weighbridge.core.version_check import check_version_deletion, numbered_ref
-from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.holders import version_holders
 from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.policy.automatic import promote_automatically
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.record_text import record_text
 from weighbridge_server.domain.requests import once
 from weighbridge_server.domain.schemas import check_change
+from weighbridge_server.domain.version_state import record_digest, version_state
 from weighbridge_server.domain.versions import find_version, version_deleted
 
 
@@ -85,22 +86,6 @@ class VersionChanges:
             return find_version(tx, parse_ref(restored), whole=True)
 
 
-def version_state(version: Version) -> dict[str, Any]:
-    """What the journal says of a version, which comes with its record."""
-    assert version.record is not None, "the caller read the whole version"
-    state: dict[str, Any] = {
-        "version": version.version,
-        "manifest_digest": format_digest(version.manifest),
-        "record_digest": _record_digest(version.record),
-        "stage": str(version.stage),
-    }
-    if version.deletion is not None:
-        state["deletion"] = {"actor": version.deletion.actor, "reason": version.deletion.reason}
-    if version.purged_time is not None:
-        state["purged"] = True
-    return state
-
-
 def _update(
     tx: Transaction, ref: Ref, set_tags: Mapping[str, Scalar], remove_tags: Sequence[str], description: str | None
 ) -> str:
@@ -116,6 +101,8 @@ def _update(
         tx.version_changes.record(version.model, version.version, text)
         before, after = _difference(old, new)
         tx.record(Change("version.updated", version.ref, canonical_json(before), canonical_json(after)))
+        tx.policies.lock(shared=True)
+        promote_automatically(tx, find_version(tx, parse_ref(version.ref), whole=True))
     return version.ref
 
 
@@ -127,7 +114,7 @@ def _difference(old: Record, new: Record) -> tuple[dict[str, Any], dict[str, Any
     ]
     states: list[dict[str, Any]] = []
     for record, said in zip((old, new), members, strict=True):
-        state: dict[str, Any] = {"record_digest": _record_digest(record)}
+        state: dict[str, Any] = {"record_digest": record_digest(record)}
         if differing:
             state["tags"] = {name: said["tags"][name] for name in differing if name in said["tags"]}
         if old.description != new.description:
@@ -168,8 +155,3 @@ def record_change(tx: Transaction, action: str, before: Version) -> None:
     after = find_version(tx, parse_ref(before.ref), whole=True, deleted=True)
     states = (canonical_json(version_state(version)) for version in (before, after))
     tx.record(Change(action, before.ref, *states))
-
-
-def _record_digest(record: Record) -> str:
-    """As the event of the commit has it (SPEC.md, section 13)."""
-    return format_digest(json_digest({"record": record_text(record)}))

@@ -9,6 +9,7 @@ from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import AliasNotFound, VersionDeleted, VersionNotFound
 from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
 from weighbridge.core.values import Deletion, Resolved, Version
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.models import any_model, existing_model
 from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.search import Wanted, find_page
@@ -53,6 +54,7 @@ class Versions:
         order_by: str = "",
         show_deleted: bool = False,
         show_metrics: Sequence[str] = (),
+        readable: Readable = None,
     ) -> tuple[list[Version], str]:
         """One page of those that a condition in CEL holds for, and the token of the next (empty: none).
 
@@ -60,7 +62,7 @@ class Versions:
             InvalidName, InvalidReference, InvalidRequest, InvalidExpression, LimitExceeded, ModelNotFound,
             ModelDeleted.
         """
-        wanted = Wanted(model, manifest, condition, order_by, show_deleted, show_metrics)
+        wanted = Wanted(model, manifest, condition, order_by, show_deleted, show_metrics, readable)
         with self._catalog.snapshot() as tx:
             if model:
                 existing_model(tx, check_model_name(model))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from weighbridge.core.deployments import DEFAULT_GRACE_S, Zombie, ZombieReason, Zombies
 from weighbridge.core.refs import check_model_name
+from weighbridge_server.domain.callers import Readable
 from weighbridge_server.domain.deployment_ports import Running
 from weighbridge_server.domain.models import any_model
 from weighbridge_server.domain.ports import Catalog
@@ -21,8 +22,10 @@ class ZombieSearch:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def find(self, model: str, grace_s: int | None) -> Zombies:
-        """Those of a model, or all. ``grace_s``: how long a node may be behind its alias; None: 300 s.
+    def find(self, model: str, grace_s: int | None, readable: Readable = None) -> Zombies:
+        """Those of a model, or all that the caller reads.
+
+        ``grace_s``: how long a node may be behind its alias; None: 300 s.
 
         Raises:
             InvalidName, ModelNotFound.
@@ -31,7 +34,7 @@ class ZombieSearch:
         with self._catalog.transaction() as tx:
             if model:
                 any_model(tx, check_model_name(model), whole=False)
-            running = tx.deployments.running(model, _MOST)
+            running = tx.deployments.running(model, _MOST, readable)
         zombies = [zombie for each in running if (zombie := judged(each, grace)) is not None]
         zombies.sort(key=lambda zombie: _WORST_FIRST.index(zombie.reasons[0]))
         return Zombies(zombies, [warning for each in running if (warning := undocumented(each)) is not None])

@@ -1,4 +1,4 @@
-"""What happens around every call: validation, errors as statuses, one log line.
+"""What happens around every call: errors as statuses, one log line.
 
 Servicers know none of this: they parse, call the domain and translate.
 """
@@ -16,12 +16,10 @@ import structlog
 from google.protobuf.message import Message
 from grpc_status import rpc_status
 
-from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.errors import Cancelled, InternalError, WeighbridgeError
 from weighbridge.wire.status import to_status
 from weighbridge_server.services.actor import actor_of
 from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
-from weighbridge_server.services.validation import bounded, validate
 
 _OURS = ("/weighbridge.", "/grpc.reflection.")
 _log = structlog.get_logger("call")
@@ -38,32 +36,25 @@ class CallInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-igno
         """The method's handler, wrapped."""
         handler: Any = continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or not method.startswith(_OURS):
+        if handler is None or not is_ours(method):
             return handler  # type: ignore[no-any-return]
         inner = behaviour_of(handler)
 
         def one(request: Any, context: grpc.ServicerContext) -> Message:
             with _call(method, context):
-                response: Message = inner(_incoming(handler, request), context)
+                response: Message = inner(request, context)
                 return response
 
         def many(request: Any, context: grpc.ServicerContext) -> Iterator[Message]:
             with _call(method, context):
-                yield from inner(_incoming(handler, request), context)
+                yield from inner(request, context)
 
-        return with_behaviour(
-            handler,
-            many if handler.response_streaming else one,
-            request_deserializer=bounded(method, handler.request_deserializer),
-        )
+        return with_behaviour(handler, many if handler.response_streaming else one)
 
 
-def _incoming(handler: Any, request: Any) -> Any:
-    return map(_valid, request) if handler.request_streaming else validate(request)
-
-
-def _valid(request: Message | EncodedChunk) -> Message | EncodedChunk:
-    return request if isinstance(request, EncodedChunk) else validate(request)
+def is_ours(method: str) -> bool:
+    """Whether a method is of the Weighbridge services or of reflection."""
+    return method.startswith(_OURS)
 
 
 @contextmanager

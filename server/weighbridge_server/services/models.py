@@ -8,7 +8,7 @@ from weighbridge.core.model_check import TEXTS
 from weighbridge.v1 import models_pb2, models_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.models import Models
-from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.actor import actor_of, caller_of
 
 
 class ModelServicer(models_pb2_grpc.ModelServiceServicer):
@@ -36,7 +36,12 @@ class ModelServicer(models_pb2_grpc.ModelServiceServicer):
     def ListModels(
         self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> models_pb2.ListModelsResponse:
-        models, token = self._models.list(request.page_size, request.page_token, show_deleted=request.show_deleted)
+        models, token = self._models.list(
+            request.page_size,
+            request.page_token,
+            show_deleted=request.show_deleted,
+            readable=caller_of(context).readable,
+        )
         return models_pb2.ListModelsResponse(
             models=[convert.model_message(model) for model in models], next_page_token=token
         )

@@ -9,7 +9,7 @@ import grpc
 from weighbridge.v1 import lifecycle_pb2
 from weighbridge.wire import convert
 from weighbridge_server.domain.schemas import Schemas
-from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.actor import actor_of, caller_of
 
 
 class SchemaMethods:
@@ -34,7 +34,8 @@ class SchemaMethods:
     def ListSchemas(
         self, request: lifecycle_pb2.ListSchemasRequest, context: grpc.ServicerContext
     ) -> lifecycle_pb2.ListSchemasResponse:
-        return lifecycle_pb2.ListSchemasResponse(schemas=map(convert.schema_message, self._schemas.list()))
+        schemas = self._schemas.list(caller_of(context).readable)
+        return lifecycle_pb2.ListSchemasResponse(schemas=map(convert.schema_message, schemas))
 
     def CheckSchema(
         self, request: lifecycle_pb2.CheckSchemaRequest, context: grpc.ServicerContext

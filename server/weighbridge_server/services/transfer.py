@@ -18,7 +18,7 @@ from weighbridge.wire import convert, file_stream
 from weighbridge.wire.chunk_frame import download_frame
 from weighbridge_server.domain.reading import Reading
 from weighbridge_server.domain.uploads import Uploads
-from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.actor import actor_of, caller_of
 from weighbridge_server.services.handlers import Serialized
 
 _READ_PIECE_BYTES = 1024 * 1024
@@ -37,20 +37,21 @@ class TransferServicer(transfer_pb2_grpc.TransferServiceServicer):
     def FindMissingChunks(
         self, request: transfer_pb2.FindMissingChunksRequest, context: grpc.ServicerContext
     ) -> transfer_pb2.FindMissingChunksResponse:
-        missing = self._uploads.find_missing(actor_of(context), request.upload_id, request.digests)
+        caller = caller_of(context)
+        missing = self._uploads.find_missing(caller.actor, request.upload_id, request.digests, caller.readable)
         return transfer_pb2.FindMissingChunksResponse(missing=missing)
 
     def UploadChunks(
         self, request_iterator: Iterator[_UploadRequest], context: grpc.ServicerContext
     ) -> Iterator[transfer_pb2.UploadChunksResponse]:
-        upload_id = _opened(request_iterator)
+        upload_id = opened_upload(next(request_iterator, None))
         for ack in self._uploads.receive(actor_of(context), upload_id, _chunks(request_iterator)):
             yield _ack_message(ack)
 
     def PutManifest(
         self, request_iterator: Iterator[transfer_pb2.PutManifestRequest], context: grpc.ServicerContext
     ) -> transfer_pb2.PutManifestResponse:
-        upload_id = _opened(request_iterator)
+        upload_id = opened_upload(next(request_iterator, None))
         files = file_stream.join(_parts(request_iterator))
         files_total = self._uploads.put_manifest(actor_of(context), upload_id, files)
         return transfer_pb2.PutManifestResponse(files_total=files_total)
@@ -90,8 +91,8 @@ _UploadRequest = transfer_pb2.UploadChunksRequest | EncodedChunk
 """A chunk comes as a value where its frame is the usual one."""
 
 
-def _opened(requests: Iterator[_UploadRequest] | Iterator[transfer_pb2.PutManifestRequest]) -> str:
-    first = next(requests, None)
+def opened_upload(first: _UploadRequest | transfer_pb2.PutManifestRequest | None) -> str:
+    """The id of the upload that the first message of a stream opens. Raises: InvalidRequest."""
     if first is None or isinstance(first, EncodedChunk) or not first.open.upload_id:
         raise _out_of_place("the first message must be 'open'")
     return first.open.upload_id

@@ -1,15 +1,19 @@
-"""Requests against the rules that the protos state."""
+"""Requests against the rules that the protos state, before anything else looks at them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import grpc
 import protovalidate
 from google.protobuf.message import Message
 
+from weighbridge.core.chunks import EncodedChunk
 from weighbridge.core.errors import InvalidRequest, Violation
+from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
+from weighbridge_server.services.interceptor import is_ours
 
 _MOST_LISTED = 100
 _LISTED_BYTES = 16 * 1024
@@ -21,6 +25,42 @@ _MOST_BYTES: Mapping[str, int] = {"/weighbridge.v1.VersionService/BeginVersion":
 datasets are two million objects, of 200 MB."""
 
 Request = TypeVar("Request", bound=Message)
+
+
+class ValidationInterceptor(grpc.ServerInterceptor):  # type: ignore[misc, unused-ignore]
+    """Refuses requests, and messages of streams, that break their rules."""
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The method's handler, wrapped."""
+        handler: Any = continuation(handler_call_details)
+        method = handler_call_details.method
+        if handler is None or not is_ours(method):
+            return handler  # type: ignore[no-any-return]
+        inner = behaviour_of(handler)
+
+        def one(request: Any, context: grpc.ServicerContext) -> Any:
+            return inner(_incoming(handler, request), context)
+
+        def many(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            yield from inner(_incoming(handler, request), context)
+
+        return with_behaviour(
+            handler,
+            many if handler.response_streaming else one,
+            request_deserializer=bounded(method, handler.request_deserializer),
+        )
+
+
+def _incoming(handler: Any, request: Any) -> Any:
+    return map(_valid, request) if handler.request_streaming else validate(request)
+
+
+def _valid(request: Message | EncodedChunk) -> Message | EncodedChunk:
+    return request if isinstance(request, EncodedChunk) else validate(request)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from weighbridge_server.domain.metrics import Metrics
 from weighbridge_server.domain.uploads import Uploads
 from weighbridge_server.domain.version_changes import VersionChanges
 from weighbridge_server.domain.versions import Versions
-from weighbridge_server.services.actor import actor_of
+from weighbridge_server.services.actor import actor_of, caller_of
 from weighbridge_server.services.answers import within_a_message
 
 LIMITS = versions_pb2.Limits(
@@ -105,6 +105,7 @@ class VersionServicer(versions_pb2_grpc.VersionServiceServicer):
             order_by=request.order_by,
             show_deleted=request.show_deleted,
             show_metrics=request.show_metrics,
+            readable=caller_of(context).readable,
         )
         return versions_pb2.ListVersionsResponse(
             versions=[convert.version_message(version) for version in versions], next_page_token=token
@@ -153,10 +154,12 @@ class VersionServicer(versions_pb2_grpc.VersionServiceServicer):
     def GetLineage(
         self, request: versions_pb2.GetLineageRequest, context: grpc.ServicerContext
     ) -> versions_pb2.Lineage:
+        readable = caller_of(context).readable
         if request.WhichOneof("origin") == "ref":
-            lineage = self._lineages.of_version(request.ref, convert.direction_value(request.direction), request.depth)
+            direction = convert.direction_value(request.direction)
+            lineage = self._lineages.of_version(request.ref, direction, request.depth, readable)
         else:
-            lineage = self._lineages.of_dataset(request.dataset_digest, request.depth)
+            lineage = self._lineages.of_dataset(request.dataset_digest, request.depth, readable)
         return convert.lineage_message(lineage)
 
     def CompareVersions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from weighbridge.core import values
+from weighbridge.core.refs import alias_ref
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.event_rows import event_value
 from weighbridge_server.storage.tables import Event
@@ -39,6 +40,21 @@ class AliasRows:
     def moves(self, model: str) -> list[values.Event]:
         """See the port."""
         return [event_value(row) for row in Event.raw(f"{_MOVES} ORDER BY a.name", model)]
+
+    def first_move(self, model: str, alias: str, number: int) -> values.Event | None:
+        """See the port."""
+        found = list(
+            Event.raw(
+                """
+                SELECT * FROM event
+                WHERE resource = %s AND after <> '' AND (after::json ->> 'version')::bigint = %s
+                ORDER BY revision LIMIT 1
+                """,
+                alias_ref(model, alias),
+                number,
+            )
+        )
+        return event_value(found[0]) if found else None
 
     def point(self, model: str, alias: str, number: int) -> None:
         """See the port."""

@@ -9,6 +9,7 @@ from weighbridge.core.event_hash import event_hash
 from weighbridge_server.domain.ports import Change
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.alias_rows import AliasRows
+from weighbridge_server.storage.approval_rows import ApprovalRows
 from weighbridge_server.storage.comparison_rows import ComparisonRows
 from weighbridge_server.storage.database import PooledDatabase, migrate
 from weighbridge_server.storage.deployment_rows import DeploymentRows
@@ -17,12 +18,15 @@ from weighbridge_server.storage.journal_listener import CHANNEL
 from weighbridge_server.storage.lineage_rows import LineageRows
 from weighbridge_server.storage.metric_rows import MetricRows
 from weighbridge_server.storage.model_rows import ModelRows
+from weighbridge_server.storage.policy_rows import PolicyRows
+from weighbridge_server.storage.principal_rows import PrincipalRows
 from weighbridge_server.storage.request_rows import RequestRows
 from weighbridge_server.storage.schema_rows import SchemaRows
 from weighbridge_server.storage.search.rows import SearchRows
 from weighbridge_server.storage.upload_rows import UploadRows
 from weighbridge_server.storage.version_change_rows import VersionChangeRows
 from weighbridge_server.storage.version_rows import VersionRows
+from weighbridge_server.storage.webhook_rows import WebhookRows
 
 
 class Catalog:
@@ -71,6 +75,8 @@ class Transaction:
         self.versions = VersionRows(database, actor)
         self.version_changes = VersionChangeRows(database, actor)
         self.aliases = AliasRows(database)
+        self.policies = PolicyRows(database, actor)
+        self.approvals = ApprovalRows(database, actor)
         self.lineage = LineageRows(database)
         self.metrics = MetricRows(database)
         self.comparisons = ComparisonRows(database)
@@ -80,12 +86,18 @@ class Transaction:
         self.requests = RequestRows(database, actor)
         self.schemas = SchemaRows(database, actor)
         self.search = SearchRows(database)
+        self.webhooks = WebhookRows(database, actor)
+        self.principals = PrincipalRows(database, actor)
         self._database = database
         self._changes: list[Change] = []
 
     def record(self, change: Change) -> None:
         """See the port."""
         self._changes.append(change)
+
+    def recorded(self, resource: str) -> Change | None:
+        """See the port."""
+        return next((change for change in reversed(self._changes) if change.resource == resource), None)
 
     def append_changes(self) -> None:
         """Appends the events. Nothing else may follow before COMMIT.

@@ -9,7 +9,12 @@ from weighbridge.core.chunks import Codec
 from weighbridge.core.digest import Digest
 from weighbridge_server.storage.chunk_index import StoredChunk
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.name_prefixes import below
 from weighbridge_server.storage.pack_format import PackEntry
+
+_OF_READABLE = f"""AND EXISTS (
+    SELECT FROM version v JOIN model m ON m.id = v.model_id WHERE v.id = f.version_id AND {below("m.name")} OFFSET 0
+)"""
 
 
 class CatalogIndex:
@@ -18,26 +23,30 @@ class CatalogIndex:
     def __init__(self, database: PooledDatabase) -> None:
         self._database = database
 
-    def hold_present(self, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
+    def hold_present(
+        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+    ) -> list[Digest]:
         """See the port."""
         # A chunk is present for this caller when one of its own uploads holds it, or a committed version
-        # does; one of a deleted model counts too, since its chunks are all there for when it is restored.
+        # does that it can read; one of a deleted model counts too, since its chunks are all there for when it is
+        # restored.
         # Holding it is part of the same statement, and the foreign key locks the chunk's row, so that
         # collection cannot take what was just reported present.
         #
         # The first hit answers for a chunk, which an index finds at once however many versions share it.
         # Subqueries with LIMIT keep the planner from reading all holds instead, and the setting from
         # reading all chunk lists, which it does where the statistics lag behind the first large push.
+        seen = "" if readable is None else _OF_READABLE
         with self._database.session(), self._database.atomic():
             self._database.rows("SET LOCAL enable_seqscan = off")
             present = self._database.rows(
-                """
+                f"""
                 WITH found AS MATERIALIZED (
                     SELECT k.id, k.digest FROM chunk k
                     WHERE k.digest = ANY(%s::bytea[]) AND NOT k.damaged AND coalesce(
                         (
                             SELECT true FROM content_chunk l JOIN version_file f ON f.content_id = l.content_id
-                            WHERE l.chunk_id = k.id LIMIT 1
+                            WHERE l.chunk_id = k.id {seen} LIMIT 1
                         ),
                         (
                             SELECT true FROM upload_chunk h JOIN upload u ON u.id = h.upload_id
@@ -50,7 +59,7 @@ class CatalogIndex:
                 )
                 SELECT digest FROM found
                 """,
-                (list(digests), upload_id, upload_id),
+                (list(digests), *([] if readable is None else [list(readable)]), upload_id, upload_id),
             )
         known = {bytes(digest) for (digest,) in present}
         return [digest for digest in dict.fromkeys(digests) if digest not in known]

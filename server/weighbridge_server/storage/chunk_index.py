@@ -22,8 +22,14 @@ class StoredChunk:
 class ChunkIndex(Protocol):
     """Rows about chunks. Each call is one transaction."""
 
-    def hold_present(self, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
-        """Holds for an upload those chunks that its caller may know of; returns the others, each once."""
+    def hold_present(
+        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+    ) -> list[Digest]:
+        """Holds for an upload those chunks that its caller may know of; returns the others, each once.
+
+        These are those that an upload of the same actor holds, and those of versions whose model's name is below one of
+        the prefixes ``readable`` (None: of all versions).
+        """
         ...
 
     def hold(self, upload_id: str, digests: Sequence[Digest]) -> None:

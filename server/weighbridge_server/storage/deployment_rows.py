@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from weighbridge.core.deployments import Deployment
@@ -10,6 +11,7 @@ from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Stage, Version
 from weighbridge_server.domain.deployment_ports import Running
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.name_prefixes import below_any
 
 _COLUMNS = """
     d.node, d.model, v.number, d.manifest, d.alias, v.stage, d.actor, d.since_time, d.reported_time, d.ttl_s,
@@ -75,7 +77,14 @@ class DeploymentRows:
         return [model for (model,) in rows]
 
     def page(
-        self, model: str, ref: tuple[str, int] | None, *, live: bool, after: tuple[str, str], size: int
+        self,
+        model: str,
+        ref: tuple[str, int] | None,
+        *,
+        live: bool,
+        after: tuple[str, str],
+        size: int,
+        readable: Sequence[str] | None = None,
     ) -> list[Deployment]:
         """See the port."""
         of_model, number = ref or (model, None)
@@ -86,13 +95,14 @@ class DeploymentRows:
               AND (%s::bigint IS NULL OR v.number = %s)
               AND (NOT %s OR now() <= d.reported_time + make_interval(secs => d.ttl_s))
               AND (d.model, d.node) > (%s, %s)
+              AND {below_any("d.model")}
             ORDER BY d.model, d.node LIMIT %s
             """,
-            (of_model, of_model, number, number, live, *after, size),
+            (of_model, of_model, number, number, live, *after, *_twice(readable), size),
         )
         return [_deployment(row) for row in rows]
 
-    def running(self, model: str, most: int) -> list[Running]:
+    def running(self, model: str, most: int, readable: Sequence[str] | None) -> list[Running]:
         """See the port."""
         rows = self._database.rows(
             f"""
@@ -118,23 +128,30 @@ class DeploymentRows:
                 WHERE moved.time IS NOT NULL AND a.version_id IS DISTINCT FROM d.version_id
                 UNION ALL SELECT NULL LIMIT 1
             ) behind
-            WHERE d.retired_time IS NULL AND (%s = '' OR d.model = %s)
+            WHERE d.retired_time IS NULL AND (%s = '' OR d.model = %s) AND {below_any("d.model")}
             ORDER BY d.reported_time, d.model, d.node LIMIT %s
             """,
-            (model, model, most),
+            (model, model, *_twice(readable), most),
         )
         return [_running(row) for row in rows]
 
-    def registered(self, manifest: Digest) -> tuple[str, int] | None:
+    def registered(self, manifest: Digest, readable: Sequence[str] | None) -> tuple[str, int] | None:
         """See the port."""
         rows = self._database.rows(
-            """
-            SELECT m.name, v.number FROM version v JOIN model m ON m.id = v.model_id WHERE v.manifest = %s
+            f"""
+            SELECT m.name, v.number FROM version v JOIN model m ON m.id = v.model_id
+            WHERE v.manifest = %s AND {below_any("m.name")}
             ORDER BY v.deleted_time IS NOT NULL OR m.deleted_time IS NOT NULL, v.id DESC LIMIT 1
             """,
-            (manifest,),
+            (manifest, *_twice(readable)),
         )
         return (rows[0][0], rows[0][1]) if rows else None
+
+
+def _twice(readable: Sequence[str] | None) -> tuple[list[str] | None, list[str] | None]:
+    """As ``below_any`` takes it."""
+    prefixes = None if readable is None else list(readable)
+    return prefixes, prefixes
 
 
 def _deployment(row: tuple[Any, ...]) -> Deployment:

@@ -8,6 +8,7 @@ from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, Parent, Relation
 from weighbridge_server.domain.ports import Descent
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.name_prefixes import below
 
 _STEPS = {False: ("version_id", "parent_id"), True: ("parent_id", "version_id")}
 """From where to where, up and down."""
@@ -72,6 +73,17 @@ class LineageRows:
             (list(keys), most),
         )
         return [key for (key,) in rows]
+
+    def readable(self, keys: Sequence[int], prefixes: Sequence[str]) -> set[int]:
+        """See the port."""
+        rows = self._database.rows(
+            f"""
+            SELECT v.id FROM version v JOIN model m ON m.id = v.model_id
+            WHERE v.id = ANY(%s::bigint[]) AND {below("m.name")}
+            """,
+            (list(keys), list(prefixes)),
+        )
+        return {key for (key,) in rows}
 
     def among(self, keys: Sequence[int]) -> list[Descent]:
         """See the port."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import peewee
 
 from weighbridge.core import values
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.name_prefixes import below
 
 _WHOLE: tuple[peewee.Field, ...] = tables.Model._meta.sorted_fields
 _LISTED = tuple(field for field in _WHOLE if field is not tables.Model.card)
@@ -56,9 +57,13 @@ class ModelRows:
                     f"SELECT id FROM model WHERE name = ANY(%s::text[]) ORDER BY name FOR {strength}", (names,)
                 )
 
-    def page(self, after: str, size: int, *, deleted: bool = False) -> list[values.Model]:
+    def page(
+        self, after: str, size: int, *, deleted: bool = False, readable: Sequence[str] | None = None
+    ) -> list[values.Model]:
         """See the port."""
         query = tables.Model.select(*_LISTED).where(tables.Model.name > after)
+        if readable is not None:
+            query = query.where(peewee.SQL(below('"t1"."name"'), (list(readable),)))
         if not deleted:
             query = query.where(tables.Model.deleted_time.is_null())
         return [_value(row, whole=False) for row in query.order_by(tables.Model.name).limit(size)]

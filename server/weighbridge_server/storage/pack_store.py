@@ -66,13 +66,15 @@ class PackStore:
             self._seal(slot.detach())
         self._sealers.shutdown(wait=True)
 
-    def for_upload(self, upload_id: str) -> UploadView:
-        """The store as one upload sees it."""
-        return UploadView(self, upload_id)
+    def for_upload(self, upload_id: str, readable: Sequence[str] | None = None) -> UploadView:
+        """The store as one upload sees it; see ``ChunkStores``."""
+        return UploadView(self, upload_id, readable)
 
-    def missing(self, upload_id: str, digests: Sequence[Digest]) -> list[Digest]:
+    def missing(
+        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+    ) -> list[Digest]:
         """See ``UploadView.missing``."""
-        return self._index.hold_present(upload_id, digests)
+        return self._index.hold_present(upload_id, digests, readable)
 
     def put(self, upload_id: str, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """See ``UploadView.put``."""
@@ -177,13 +179,14 @@ class PackStore:
 class UploadView:
     """A ``ChunkStore`` bound to one upload."""
 
-    def __init__(self, store: PackStore, upload_id: str) -> None:
+    def __init__(self, store: PackStore, upload_id: str, readable: Sequence[str] | None) -> None:
         self._store = store
         self._upload_id = upload_id
+        self._readable = readable
 
     def missing(self, digests: Sequence[Digest]) -> list[Digest]:
         """As the port says; what is present is held for the upload."""
-        return self._store.missing(self._upload_id, digests)
+        return self._store.missing(self._upload_id, digests, self._readable)
 
     def put(self, chunks: Iterable[EncodedChunk]) -> Iterator[Ack]:
         """As the port says; what is put is held for the upload."""

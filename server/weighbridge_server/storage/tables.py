@@ -395,6 +395,97 @@ class SchemaRevision(_Table):
         primary_key = peewee.CompositeKey("prefix", "revision")
 
 
+class Principal(_Table):
+    """Who may call. Never deleted: the journal has its name."""
+
+    id = IdentityField()
+    name = TextField(unique=True)
+    kind = TextField()
+    description = TextField()
+    created_time = TimestampField()
+    creator = TextField()
+    disabled_time = TimestampField(null=True)
+    disabled_by = TextField(null=True)
+
+
+class Token(_Table):
+    """What proves a principal, by the hash of its secret."""
+
+    id = IdentityField()
+    token_id = TextField(unique=True)
+    principal = ForeignKeyField(Principal)
+    description = TextField()
+    secret_hash = BlobField()
+    created_time = TimestampField()
+    creator = TextField()
+    expires_time = TimestampField(null=True)
+    revoked_time = TimestampField(null=True)
+    revoked_by = TextField(null=True)
+    last_used_time = TimestampField(null=True)
+
+
+class RoleGrant(_Table):
+    """A role that a principal has: below a prefix of names, or for an alias of them."""
+
+    principal = ForeignKeyField(Principal, index=False)
+    prefix = TextField()
+    only_alias = TextField(column_name="alias")
+    role = TextField()
+    granted_time = TimestampField()
+    granted_by = TextField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("principal", "prefix", "only_alias", "role")
+
+
+class PolicyRevision(_Table):
+    """A policy as it was set. Never updated, never deleted."""
+
+    prefix = TextField()
+    target = TextField()
+    revision = BigIntegerField()
+    terms = TextField()
+    actor = TextField()
+    set_time = TimestampField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("prefix", "target", "revision")
+
+
+class ApprovalRequest(_Table):
+    """A version that somebody asks approval for; at most one open for each version and target."""
+
+    id = IdentityField()
+    version = ForeignKeyField(Version, index=False)
+    target = TextField()
+    requester = TextField()
+    requested_time = TimestampField()
+    comment = TextField()
+    closed_time = TimestampField(null=True)
+    done = BooleanField()
+
+    class Meta:
+        indexes = ((("version", "target", "id"), False),)
+
+
+class ApprovalAnswer(_Table):
+    """An approval or a rejection, and what it was given for."""
+
+    id = IdentityField()
+    request = ForeignKeyField(ApprovalRequest, index=False)
+    actor = TextField()
+    answered_time = TimestampField()
+    comment = TextField()
+    approved = BooleanField()
+    policy_prefix = TextField()
+    policy_revision = BigIntegerField()
+    pointer_revision = BigIntegerField()
+    record_digest = BlobField()
+
+    class Meta:
+        indexes = ((("request", "id"), False),)
+
+
 class JournalHead(_Table):
     """The newest revision and its hash: one row, whose lock orders the commits."""
 
@@ -425,6 +516,44 @@ class Event(_Table):
         )
 
 
+class Webhook(_Table):
+    """Where events are sent to: a cursor in the journal, and how the next try stands."""
+
+    id = IdentityField()
+    url = TextField()
+    secret = TextField()
+    target = TextField()
+    only_alias = TextField(column_name="alias")
+    actions = TextField()
+    description = TextField()
+    actor = TextField()
+    created_time = TimestampField()
+    position = BigIntegerField()
+    paused_reason = TextField()
+    failures = IntegerField()
+    failing_since_time = TimestampField(null=True)
+    next_try_time = TimestampField(null=True)
+    claim = UUIDField(null=True)
+    claimed_until_time = TimestampField(null=True)
+
+
+class WebhookDelivery(_Table):
+    """A try to send an event."""
+
+    id = IdentityField()
+    webhook = ForeignKeyField(Webhook, on_delete="CASCADE", index=False)
+    delivery_id = UUIDField()
+    revision = BigIntegerField()
+    attempt = IntegerField()
+    time = TimestampField()
+    http_status = IntegerField(null=True)
+    error = TextField()
+    duration_ms = IntegerField()
+
+    class Meta:
+        indexes = ((("webhook", "id"), False),)
+
+
 ALL: tuple[type[peewee.Model], ...] = (
     Model,
     Pack,
@@ -449,6 +578,14 @@ ALL: tuple[type[peewee.Model], ...] = (
     UploadFile,
     Request,
     SchemaRevision,
+    PolicyRevision,
+    ApprovalRequest,
+    ApprovalAnswer,
+    Principal,
+    Token,
+    RoleGrant,
     JournalHead,
     Event,
+    Webhook,
+    WebhookDelivery,
 )

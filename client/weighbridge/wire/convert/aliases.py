@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from weighbridge.core import values
 from weighbridge.core.digest import format_digest
+from weighbridge.core.promotion import Promotion
 from weighbridge.v1 import lifecycle_pb2, versions_pb2
 from weighbridge.wire.convert.common import digest_value, time_message, time_value
+from weighbridge.wire.convert.policies import verdict_message, verdict_value
 from weighbridge.wire.convert.versions import stage_message, stage_value, version_message, version_value
 
 
@@ -67,7 +69,7 @@ def alias_move_value(message: lifecycle_pb2.AliasMove) -> values.AliasMove:
     )
 
 
-def promotion_message(promotion: values.Promotion) -> lifecycle_pb2.Promotion:
+def promotion_message(promotion: Promotion) -> lifecycle_pb2.Promotion:
     """A promotion as a message."""
     stage = promotion.displaced_stage
     return lifecycle_pb2.Promotion(
@@ -75,15 +77,17 @@ def promotion_message(promotion: values.Promotion) -> lifecycle_pb2.Promotion:
         displaced_ref=promotion.displaced_ref,
         displaced_stage=versions_pb2.STAGE_UNSPECIFIED if stage is None else stage_message(stage),
         revision=promotion.revision,
+        verdict=None if promotion.verdict is None else verdict_message(promotion.verdict),
     )
 
 
-def promotion_value(message: lifecycle_pb2.Promotion) -> values.Promotion:
+def promotion_value(message: lifecycle_pb2.Promotion) -> Promotion:
     """A message as a promotion. Raises as ``version_value``."""
     stage = message.displaced_stage
-    return values.Promotion(
+    return Promotion(
         version=version_value(message.version),
         displaced_ref=message.displaced_ref,
         displaced_stage=None if stage == versions_pb2.STAGE_UNSPECIFIED else stage_value(stage, message.displaced_ref),
         revision=message.revision,
+        verdict=verdict_value(message.verdict) if message.HasField("verdict") else None,
     )

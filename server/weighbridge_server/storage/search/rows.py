@@ -27,6 +27,7 @@ from weighbridge_server.domain.expressions.mistakes import Mistake
 from weighbridge_server.domain.expressions.typed import Arithmetic, Constant, inside
 from weighbridge_server.domain.search_ports import Position, Search
 from weighbridge_server.storage.database import PooledDatabase
+from weighbridge_server.storage.name_prefixes import below
 from weighbridge_server.storage.search.narrowing import narrowed
 from weighbridge_server.storage.search.sources import Parameters
 from weighbridge_server.storage.search.statements import Part, among, apart, listed, of_model, walked
@@ -92,6 +93,11 @@ class SearchRows:
             found.setdefault(version_id, []).append(MetricSummary(*said))
         return found
 
+    def matches(self, text: str, pattern: str) -> bool:
+        """See the port."""
+        ((found,),) = self._database.rows("SELECT %s ~ %s", (text, pattern))
+        return bool(found)
+
     def unreadable(self, patterns: Sequence[Constant]) -> list[Mistake]:
         """See the port."""
         mistakes = []
@@ -121,11 +127,12 @@ class SearchRows:
         self._set({**_SETTINGS, **_ONE_BY_ONE})
         few = self._few(search, guarded=guarded)
         hidden = [] if search.model else self._hidden()
+        shown = None if search.model or search.readable is None else self._shown(search.readable)
         found: list[Position] = []
         first = 0 if after is None else after.section
         for number, section in enumerate(search.sections[first:], first):
             behind = after if after is not None and after.section == number else None
-            part = Part(search, section, newest, behind, size - len(found), hidden, guarded)
+            part = Part(search, section, newest, behind, size - len(found), hidden, shown, guarded)
             found += [Position(number, keys, version_id) for version_id, *keys in self._first(part, few)]
             if len(found) == size:
                 break
@@ -156,6 +163,11 @@ class SearchRows:
     def _hidden(self) -> list[int]:
         """The models that are deleted."""
         rows = self._database.rows("SELECT id FROM model WHERE deleted_time IS NOT NULL")
+        return [model_id for (model_id,) in rows]
+
+    def _shown(self, readable: Sequence[str]) -> list[int]:
+        """The models below some prefixes."""
+        rows = self._database.rows(f"SELECT id FROM model WHERE {below('name')}", (list(readable),))
         return [model_id for (model_id,) in rows]
 
     def _few(self, search: Search, *, guarded: bool) -> Sequence[int] | None:

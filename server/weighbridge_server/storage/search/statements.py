@@ -43,6 +43,8 @@ class Part:
     size: int
     hidden: Sequence[int]
     """The ids of deleted models, whose versions are in no list of all models."""
+    shown: Sequence[int] | None
+    """The ids of the models whose versions alone are in a list of all models; None: of all."""
     guarded: bool
     """Arithmetic looks before it may overflow."""
 
@@ -142,8 +144,11 @@ def in_question(part: Part, parameters: Parameters) -> list[str]:
         wanted.append("v.deleted_time IS NULL")
     if search.model:
         wanted.append(of_model(search.model, parameters))
-    elif part.hidden:
-        wanted.append(f"v.model_id <> ALL({parameters.add(list(part.hidden))}::bigint[])")
+    else:
+        if part.hidden:
+            wanted.append(f"v.model_id <> ALL({parameters.add(list(part.hidden))}::bigint[])")
+        if part.shown is not None:
+            wanted.append(f"v.model_id = ANY({parameters.add(list(part.shown))}::bigint[])")
     if search.manifest is not None:
         wanted.append(f"v.manifest = {parameters.add(search.manifest)}")
     return wanted

@@ -1,0 +1,24 @@
+"""What a promotion did, or would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weighbridge.core.policies import Verdict
+from weighbridge.core.values import Stage, Version
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a promotion did, or would do."""
+
+    version: Version
+    """In its stage."""
+    displaced_ref: str
+    """The version that it displaced: ``name:number``; empty: none."""
+    displaced_stage: Stage | None
+    """Where that one goes."""
+    revision: int
+    """Journal revision of the move: of staging and production the pointer's. 0 for a dry run."""
+    verdict: Verdict | None = None
+    """What the policy of the stage said; None: none governs it."""
