@@ -64,6 +64,7 @@ VALUES: dict[str, Any] = {
     "from_revision": 1,
 }
 """A value that its rules allow, for each field that some request must have."""
+REFUSED = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED)
 OF_ANYBODY = {"AdminService/WhoAmI"}
 OF_AN_UPLOAD = {
     "VersionService/CommitVersion",
@@ -264,3 +265,17 @@ def test_a_stream_that_opens_nothing_is_refused(asking: AskingWho, nobody: str) 
             with pytest.raises(grpc.RpcError) as refused:
                 list(call(iter([]), metadata=[("authorization", f"Bearer {nobody}")], timeout=PATIENCE_S))
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("name", ["a." * 1_500_000 + "a", "a" * 3_000_000, "a..b", "", "*"])
+def test_what_can_be_no_name_is_refused_before_it_is_looked_for(asking: AskingWho, nobody: str, name: str) -> None:
+    """However long it is: every prefix of it would be looked for among what is granted."""
+    metadata = (("authorization", f"Bearer {nobody}"),)
+    with grpc.insecure_channel(asking.server.address) as channel:
+        models, versions = models_pb2_grpc.ModelServiceStub(channel), versions_pb2_grpc.VersionServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as refused:
+            models.GetModel(models_pb2.GetModelRequest(name=name), metadata=metadata, timeout=PATIENCE_S)
+        assert refused.value.code() in REFUSED
+        with pytest.raises(grpc.RpcError) as refused:
+            versions.GetVersion(versions_pb2.GetVersionRequest(ref=name), metadata=metadata, timeout=PATIENCE_S)
+        assert refused.value.code() in REFUSED

@@ -21,7 +21,7 @@ from conftest import AS_SHIPPED, RunningServer
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "scripts" / "examples"
-WORKFLOW: dict[str, Any] = yaml.safe_load((EXAMPLES / "train.yml").read_text())
+WORKFLOW: dict[Any, Any] = yaml.safe_load((EXAMPLES / "train.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["train"]["steps"]
 INSTALL = "Install"
 """The one step that is not run: what it installs is here already."""

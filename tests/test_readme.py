@@ -45,9 +45,9 @@ class Step:
     output: str
 
 
-def steps() -> Iterator[Step]:
-    """Every command of the README's console blocks, in order."""
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+def steps(kind: str = "") -> Iterator[Step]:
+    """Every command of the README's console blocks of a kind, in order."""
+    for block in re.findall(rf"```console{kind}\n(.*?)```", README, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             # A command goes on behind a backslash at the end of its line.
             lines = re.match(r"(?:[^\n]*\\\n)*[^\n]*\n", part)
@@ -113,6 +113,38 @@ def test_every_command_prints_what_the_readme_says(shipped_server: RunningServer
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "fraud.tabular.transformer:3\n"
+
+
+def test_a_server_that_asks_who_calls_does_as_the_readme_says(data_dir: Path, workplace: Path) -> None:
+    (workplace / "registry").symlink_to(data_dir)
+    running = RunningServer(data_dir, arguments=("--auth",), environment=AS_SHIPPED).start()
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "WEIGHBRIDGE_SERVER": running.address,
+    }
+    ran = 0
+    for step in steps(" auth"):
+        if step.command.startswith("weighbridge serve"):
+            assert step.output == f"ready {ADDRESS}\n"
+        elif step.command.startswith("export "):
+            name, _, value = step.command.removeprefix("export ").partition("=")
+            environment[name] = value
+        else:
+            done = subprocess.run(
+                step.command,
+                shell=True,
+                cwd=workplace,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            assert pattern(step.output).fullmatch(done.stdout), f"$ {step.command}\n{done.stdout}"
+            ran += 1
+    running.stop()
+    assert ran > 5
 
 
 def test_every_setting_is_in_the_readme() -> None:

@@ -15,6 +15,7 @@ from benchmarks import (
     load,
     memory,
     metrics,
+    nodes,
     search,
     sharing,
     stages,
@@ -39,6 +40,7 @@ _MEASURE: Mapping[str, Callable[[Plan, Path], Section]] = {
     "metrics": metrics.measure,
     "search": search.measure,
     "watching": watching.measure,
+    "nodes": nodes.measure,
 }
 
 _FAILED = 1

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from benchmarks.tools import Tools
 
-SECTIONS = ("throughput", "stages", "codec", "changes", "memory", "load", "sharing", "metrics", "search", "watching")
+SECTIONS = (
+    "throughput",
+    "stages",
+    "codec",
+    "changes",
+    "memory",
+    "load",
+    "sharing",
+    "metrics",
+    "search",
+    "watching",
+    "nodes",
+)
 GB = 1_000_000_000
 _TMPFS = Path("/dev/shm")
 

@@ -172,7 +172,7 @@ def pause(options: GlobalOptions, webhook_id: int) -> None:
 @global_options
 @pass_options
 def resume(options: GlobalOptions, webhook_id: int) -> None:
-    """Have the webhook ID, which is paused, go on where it was.
+    """Have the webhook ID, which is paused, go on where it was; one that fails tries again at once.
 
     To pass over what it missed, 'weighbridge webhook replay' it from a later revision first.
 

@@ -62,6 +62,7 @@ class Webhook:
     next_try_time: datetime | None
     """None: as soon as there is something to send, or it is paused."""
     last_delivery: WebhookDelivery | None
+    """The newest try to send an event; tests do not count."""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,9 @@ class Principal(_message.Message):
     name: _builtins.str
     """As the journal has it."""
     kind: Global___PrincipalKind.ValueType
+    """A person or a service."""
     description: _builtins.str
+    """In a sentence."""
     creator: _builtins.str
     """Who added it."""
     disabled_by: _builtins.str
@@ -135,6 +137,7 @@ class Token(_message.Message):
     principal: _builtins.str
     """Whose it is."""
     description: _builtins.str
+    """In a sentence."""
     creator: _builtins.str
     """Who made it."""
     revoked_by: _builtins.str
@@ -194,6 +197,7 @@ class Grant(_message.Message):
     principal: _builtins.str
     """Whose it is."""
     role: Global___Role.ValueType
+    """What they may do."""
     prefix: _builtins.str
     """Whole segments of names; `*`: all names."""
     alias: _builtins.str
@@ -237,6 +241,7 @@ class CreatePrincipalRequest(_message.Message):
     name: _builtins.str
     """A lowercase letter or digit, then up to 62 of `[a-z0-9._-]`."""
     kind: Global___PrincipalKind.ValueType
+    """A person or a service."""
     description: _builtins.str
     """Who or what it is, in a sentence."""
     def __init__(
@@ -320,6 +325,7 @@ class DisablePrincipalRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try. Empty: every call is its own."""
     name: _builtins.str
+    """The principal's name."""
     def __init__(
         self,
         *,
@@ -345,6 +351,7 @@ class EnablePrincipalRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try. Empty: every call is its own."""
     name: _builtins.str
+    """The principal's name."""
     def __init__(
         self,
         *,
@@ -408,7 +415,9 @@ class CreateTokenResponse(_message.Message):
     nowhere else.
     """
     @_builtins.property
-    def token(self) -> Global___Token: ...
+    def token(self) -> Global___Token:
+        """What lists have of it."""
+
     def __init__(
         self,
         *,
@@ -492,6 +501,7 @@ class RevokeTokenRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try. Empty: every call is its own."""
     token_id: _builtins.str
+    """As lists have it."""
     def __init__(
         self,
         *,
@@ -520,7 +530,9 @@ class SetGrantRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try. Empty: every call is its own."""
     principal: _builtins.str
+    """Whose."""
     role: Global___Role.ValueType
+    """What they may do."""
     prefix: _builtins.str
     """Whole segments of names; `*`: all names."""
     alias: _builtins.str
@@ -556,7 +568,9 @@ class RevokeGrantRequest(_message.Message):
     request_id: _builtins.str
     """Chosen by the caller, the same for every try. Empty: every call is its own."""
     principal: _builtins.str
+    """Whose."""
     role: Global___Role.ValueType
+    """What they may do."""
     prefix: _builtins.str
     """As it was granted."""
     alias: _builtins.str

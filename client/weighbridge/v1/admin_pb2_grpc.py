@@ -51,8 +51,8 @@ class AdminServiceStub:
     on `principal/NAME`; `token.created`, `token.reissued` and `token.revoked` on `principal/NAME#token:ID`; `grant.set` and
     `grant.revoked` on `principal/NAME#grant:SCOPE`. None of them has a secret in it.
 
-    What is revoked or disabled may be used for 5 seconds more, by servers that read it just before; a stream that runs is
-    ended with its next message, which in a watch is at most 20 seconds away.
+    What is revoked or disabled may be used for 5 seconds more, at servers that read it just before. A stream of answers
+    that runs then ends with one of its next: a watch within 30 seconds.
 
     A server that does not ask who calls answers WhoAmI, and every other call of this service with FAILED_PRECONDITION /
     WRONG_STATE: else anybody could make a token there for the time when it does.
@@ -147,8 +147,8 @@ class AdminServiceServicer:
     on `principal/NAME`; `token.created`, `token.reissued` and `token.revoked` on `principal/NAME#token:ID`; `grant.set` and
     `grant.revoked` on `principal/NAME#grant:SCOPE`. None of them has a secret in it.
 
-    What is revoked or disabled may be used for 5 seconds more, by servers that read it just before; a stream that runs is
-    ended with its next message, which in a watch is at most 20 seconds away.
+    What is revoked or disabled may be used for 5 seconds more, at servers that read it just before. A stream of answers
+    that runs then ends with one of its next: a watch within 30 seconds.
 
     A server that does not ask who calls answers WhoAmI, and every other call of this service with FAILED_PRECONDITION /
     WRONG_STATE: else anybody could make a token there for the time when it does.
@@ -376,8 +376,8 @@ class AdminService:
     on `principal/NAME`; `token.created`, `token.reissued` and `token.revoked` on `principal/NAME#token:ID`; `grant.set` and
     `grant.revoked` on `principal/NAME#grant:SCOPE`. None of them has a secret in it.
 
-    What is revoked or disabled may be used for 5 seconds more, by servers that read it just before; a stream that runs is
-    ended with its next message, which in a watch is at most 20 seconds away.
+    What is revoked or disabled may be used for 5 seconds more, at servers that read it just before. A stream of answers
+    that runs then ends with one of its next: a watch within 30 seconds.
 
     A server that does not ask who calls answers WhoAmI, and every other call of this service with FAILED_PRECONDITION /
     WRONG_STATE: else anybody could make a token there for the time when it does.

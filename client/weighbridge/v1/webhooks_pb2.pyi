@@ -78,7 +78,7 @@ class Webhook(_message.Message):
 
     @_builtins.property
     def last_delivery(self) -> Global___WebhookDelivery:
-        """The newest try; absent: there was none."""
+        """The newest try to send an event, a test not counted; absent: there was none."""
 
     def __init__(
         self,

@@ -116,7 +116,7 @@ class WebhookServiceServicer:
         `webhook.paused` or `webhook.resumed` where that did.
 
         A paused webhook sends nothing, and misses nothing: resumed, it goes on from its cursor. What is on its way
-        arrives. The next try after a change is made at once.
+        arrives. The next try after a change is made at once, and so it is where one that is not paused is resumed.
 
         Errors:
         NOT_FOUND / WEBHOOK_NOT_FOUND

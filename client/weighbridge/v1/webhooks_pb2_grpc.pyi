@@ -60,7 +60,7 @@ class WebhookServiceStub:
     `webhook.paused` or `webhook.resumed` where that did.
 
     A paused webhook sends nothing, and misses nothing: resumed, it goes on from its cursor. What is on its way
-    arrives. The next try after a change is made at once.
+    arrives. The next try after a change is made at once, and so it is where one that is not paused is resumed.
 
     Errors:
       NOT_FOUND / WEBHOOK_NOT_FOUND
@@ -127,7 +127,7 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     `webhook.paused` or `webhook.resumed` where that did.
 
     A paused webhook sends nothing, and misses nothing: resumed, it goes on from its cursor. What is on its way
-    arrives. The next try after a change is made at once.
+    arrives. The next try after a change is made at once, and so it is where one that is not paused is resumed.
 
     Errors:
       NOT_FOUND / WEBHOOK_NOT_FOUND
@@ -209,7 +209,7 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         `webhook.paused` or `webhook.resumed` where that did.
 
         A paused webhook sends nothing, and misses nothing: resumed, it goes on from its cursor. What is on its way
-        arrives. The next try after a change is made at once.
+        arrives. The next try after a change is made at once, and so it is where one that is not paused is resumed.
 
         Errors:
           NOT_FOUND / WEBHOOK_NOT_FOUND

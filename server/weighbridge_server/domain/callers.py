@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from weighbridge.core.refs import ALL_NAMES, prefixes_of
 from weighbridge.core.values import Grant, Role
 
-Readable = Sequence[str] | None
+Readable = frozenset[str] | None
 """Prefixes of names; None: all names."""
 
 INCLUDES: Mapping[Role, frozenset[Role]] = {
@@ -30,12 +31,12 @@ class Caller:
     grants: Sequence[Grant] | None = None
     """None: the server does not ask who calls, and anybody may do anything."""
 
-    @property
+    @cached_property
     def readable(self) -> Readable:
         """The prefixes of the names that they may read: every role reads, one for an alias too."""
         if self.grants is None or any(grant.prefix == ALL_NAMES for grant in self.grants):
             return None
-        return sorted({grant.prefix for grant in self.grants})
+        return frozenset(grant.prefix for grant in self.grants)
 
     @property
     def authenticated(self) -> bool:
@@ -55,7 +56,7 @@ class Caller:
 
 def reads(readable: Readable, model: str) -> bool:
     """Whether a model, or all that a prefix governs, is among what is readable."""
-    return readable is None or not set(prefixes_of(model)).isdisjoint(readable)
+    return readable is None or not readable.isdisjoint(prefixes_of(model))
 
 
 def concerns(readable: Readable, prefix: str) -> bool:

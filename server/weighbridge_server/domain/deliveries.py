@@ -141,7 +141,9 @@ class Deliveries:
                 return
             failing_s = tx.webhooks.failed(due, claim, _pause_s(due.failures))
             if failing_s is not None and failing_s > GIVE_UP_AFTER_S and due.failures >= LEAST_TRIES:
-                pause(tx, webhook_id, f"paused by the server: nothing arrived for a day; the last try: {answer.error}")
+                reason = f"paused by the server: nothing arrived for a day; the last try: {answer.error}"
+                pause(tx, webhook_id, reason)
+                _log.warning("webhook %d is %s", webhook_id, reason)
 
 
 def _pause_s(failures: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,7 +59,7 @@ class DeploymentRows(Protocol):
         live: bool,
         after: tuple[str, str],
         size: int,
-        readable: Sequence[str] | None = None,
+        readable: Collection[str] | None = None,
     ) -> list[Deployment]:
         """In order of model and node, from the first after ``after``; of a model or version where one is given.
 
@@ -68,10 +68,10 @@ class DeploymentRows(Protocol):
         """
         ...
 
-    def running(self, model: str, most: int, readable: Sequence[str] | None) -> list[Running]:
+    def running(self, model: str, most: int, readable: Collection[str] | None) -> list[Running]:
         """All that did not retire, or those of a model, the one that reported longest ago first."""
         ...
 
-    def registered(self, manifest: Digest, readable: Sequence[str] | None) -> tuple[str, int] | None:
+    def registered(self, manifest: Digest, readable: Collection[str] | None) -> tuple[str, int] | None:
         """The newest version with this manifest, one that is not deleted before one that is."""
         ...

@@ -37,7 +37,7 @@ from weighbridge_server.domain.webhook_ports import WebhookRows
 class ChunkStores(Protocol):
     """The server's chunks: written on behalf of an upload, read by digest."""
 
-    def for_upload(self, upload_id: str, readable: Sequence[str] | None = None) -> ChunkStore:
+    def for_upload(self, upload_id: str, readable: Collection[str] | None = None) -> ChunkStore:
         """The store as one upload sees it: what it puts, and what is reported present, is held for it.
 
         Present is what its actor uploaded, or what a version holds whose model's name is below one of the prefixes
@@ -158,7 +158,7 @@ class ModelRows(Protocol):
         ...
 
     def page(
-        self, after: str, size: int, *, deleted: bool = False, readable: Sequence[str] | None = None
+        self, after: str, size: int, *, deleted: bool = False, readable: Collection[str] | None = None
     ) -> list[Model]:
         """In order of name, from the first after ``after``; ``deleted``: those that are deleted too.
 
@@ -278,7 +278,7 @@ class LineageRows(Protocol):
         """These and all that they descend from, or with ``down`` that descends from them: the nearest ``most``."""
         ...
 
-    def readable(self, keys: Sequence[int], prefixes: Sequence[str]) -> set[int]:
+    def readable(self, keys: Sequence[int], prefixes: Collection[str]) -> set[int]:
         """Those of these whose models' names are below one of some prefixes."""
         ...
 

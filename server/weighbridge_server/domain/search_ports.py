@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -57,7 +57,7 @@ class Search:
     """Deleted ones too."""
     condition: Typed | None
     sections: Sequence[Section]
-    readable: Sequence[str] | None = None
+    readable: Collection[str] | None = None
     """Of every model: only of those whose names are below one of these prefixes. None: of all."""
 
 

@@ -107,6 +107,8 @@ class Webhooks:
                     )
             if paused is not None and paused != before.paused:
                 pause(tx, webhook_id, f"paused by {actor}" if paused else "")
+            elif paused is False:
+                tx.webhooks.update(webhook_id, {})  # it is on, and whoever says so wants it tried now
             return _existing(tx, webhook_id)
 
     def delete(self, actor: str, webhook_id: int) -> None:

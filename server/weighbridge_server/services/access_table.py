@@ -1,7 +1,7 @@
 """What each RPC needs of its caller. One that is not here is refused.
 
-A row looks at a request and says which roles it takes, where. A list over many models takes a role somewhere, and its
-domain call narrows the list to what the caller reads (``Caller.readable``).
+A row looks at a request and says which roles it takes, where; what can be no name is refused as that. A list over many
+models takes a role somewhere, and its domain call narrows the list to what the caller reads (``Caller.readable``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from weighbridge.core.refs import ALL_NAMES, parse_ref
+from weighbridge.core.refs import ALL_NAMES, check_prefix, parse_ref
 from weighbridge.core.values import Role, Stage
 from weighbridge.wire import convert
 from weighbridge_server.domain.changes import model_of
@@ -50,9 +50,13 @@ Needed: TypeAlias = Need | OfUpload | Concerned | Somewhere
 Row: TypeAlias = Callable[[Any], Iterable[Needed]]
 
 
+def _read(name: str) -> Need:
+    return Need(Role.READER, check_prefix(name))
+
+
 def _on(role: Role, field: str) -> Row:
     """On the model or prefix in this field."""
-    return lambda request: [Need(role, getattr(request, field))]
+    return lambda request: [Need(role, check_prefix(getattr(request, field)))]
 
 
 def _on_ref(role: Role, field: str = "ref") -> Row:
@@ -62,7 +66,7 @@ def _on_ref(role: Role, field: str = "ref") -> Row:
 
 def _on_alias(role: Role) -> Row:
     """On the alias in ``model`` and ``alias``."""
-    return lambda request: [Need(role, request.model, request.alias)]
+    return lambda request: [Need(role, check_prefix(request.model), request.alias)]
 
 
 def _on_target(role: Role) -> Row:
@@ -85,11 +89,11 @@ def _on_all(role: Role) -> Row:
 
 def _on_versions(field: str) -> Row:
     """On the model of a reference, or on a model or prefix, in this field."""
-    return lambda request: [Need(Role.READER, model_of(getattr(request, field)))]
+    return lambda request: [_read(model_of(getattr(request, field)))]
 
 
 def _concerned(field: str) -> Row:
-    return lambda request: [Concerned(getattr(request, field))]
+    return lambda request: [Concerned(check_prefix(getattr(request, field)))]
 
 
 def _narrowed(request: Any) -> Iterator[Needed]:
@@ -101,7 +105,7 @@ def _narrowed_but_for(*fields: str) -> Row:
 
     def needed(request: Any) -> Iterator[Needed]:
         names = [getattr(request, field) for field in fields if getattr(request, field)]
-        yield from (Need(Role.READER, model_of(name)) for name in names)
+        yield from (_read(model_of(name)) for name in names)
         if not names:
             yield Somewhere()
 
@@ -113,7 +117,7 @@ def _any_token(request: Any) -> Iterable[Needed]:
 
 
 def _begin(request: Any) -> Iterator[Needed]:
-    yield Need(Role.CONTRIBUTOR, request.model)
+    yield Need(Role.CONTRIBUTOR, check_prefix(request.model))
     yield from _parents(request)
 
 
@@ -123,7 +127,7 @@ def _commit(request: Any) -> Iterator[Needed]:
 
 
 def _parents(request: Any) -> Iterator[Needed]:
-    yield from (Need(Role.READER, parse_ref(parent.ref).model) for parent in request.record.parents)
+    yield from map(_read, {parse_ref(parent.ref).model for parent in request.record.parents})
 
 
 def _log_metrics(request: Any) -> Iterator[Needed]:
@@ -134,7 +138,7 @@ def _log_metrics(request: Any) -> Iterator[Needed]:
 
 
 def _compare(request: Any) -> Iterator[Needed]:
-    yield from (Need(Role.READER, parse_ref(ref).model) for ref in request.refs)
+    yield from (_read(parse_ref(ref).model) for ref in request.refs)
 
 
 def _promote(request: Any) -> Iterator[Needed]:
@@ -147,9 +151,9 @@ def _promote(request: Any) -> Iterator[Needed]:
 
 
 def _events(request: Any) -> Iterator[Needed]:
-    """Events over everything are of people and grants too: they take a role on all names."""
+    """Of a model, or of something under it. Others, and those over everything, are of people and grants, too."""
     names = [model_of(name) for name in (request.model, request.resource) if name]
-    yield from (Need(Role.READER, name) for name in names or [ALL_NAMES])
+    yield from (_read(name if "/" not in name else ALL_NAMES) for name in names or [ALL_NAMES])
 
 
 _V1 = "/weighbridge.v1."
@@ -186,7 +190,9 @@ ACCESS: Mapping[str, Row] = {
     f"{_V1}LifecycleService/CheckSchema": _on_versions("target"),
     f"{_V1}LifecycleService/SetPolicy": _on(Role.MAINTAINER, "prefix"),
     f"{_V1}LifecycleService/GetPolicy": _concerned("name"),
-    f"{_V1}LifecycleService/ListPolicies": lambda request: [Concerned(request.name) if request.name else Somewhere()],
+    f"{_V1}LifecycleService/ListPolicies": lambda request: (
+        [Concerned(check_prefix(request.name)) if request.name else Somewhere()]
+    ),
     f"{_V1}LifecycleService/CheckPolicy": _on_versions("versions"),
     f"{_V1}LifecycleService/RequestApproval": _on_target(Role.CONTRIBUTOR),
     f"{_V1}LifecycleService/Approve": _on_target(Role.APPROVER),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from weighbridge.core.chunks import Codec
@@ -24,7 +24,7 @@ class CatalogIndex:
         self._database = database
 
     def hold_present(
-        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+        self, upload_id: str, digests: Sequence[Digest], readable: Collection[str] | None = None
     ) -> list[Digest]:
         """See the port."""
         # A chunk is present for this caller when one of its own uploads holds it, or a committed version

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -23,7 +23,7 @@ class ChunkIndex(Protocol):
     """Rows about chunks. Each call is one transaction."""
 
     def hold_present(
-        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+        self, upload_id: str, digests: Sequence[Digest], readable: Collection[str] | None = None
     ) -> list[Digest]:
         """Holds for an upload those chunks that its caller may know of; returns the others, each once.
 

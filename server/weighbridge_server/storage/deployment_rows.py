@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from weighbridge.core.deployments import Deployment
@@ -84,7 +84,7 @@ class DeploymentRows:
         live: bool,
         after: tuple[str, str],
         size: int,
-        readable: Sequence[str] | None = None,
+        readable: Collection[str] | None = None,
     ) -> list[Deployment]:
         """See the port."""
         of_model, number = ref or (model, None)
@@ -102,7 +102,7 @@ class DeploymentRows:
         )
         return [_deployment(row) for row in rows]
 
-    def running(self, model: str, most: int, readable: Sequence[str] | None) -> list[Running]:
+    def running(self, model: str, most: int, readable: Collection[str] | None) -> list[Running]:
         """See the port."""
         rows = self._database.rows(
             f"""
@@ -135,7 +135,7 @@ class DeploymentRows:
         )
         return [_running(row) for row in rows]
 
-    def registered(self, manifest: Digest, readable: Sequence[str] | None) -> tuple[str, int] | None:
+    def registered(self, manifest: Digest, readable: Collection[str] | None) -> tuple[str, int] | None:
         """See the port."""
         rows = self._database.rows(
             f"""
@@ -148,7 +148,7 @@ class DeploymentRows:
         return (rows[0][0], rows[0][1]) if rows else None
 
 
-def _twice(readable: Sequence[str] | None) -> tuple[list[str] | None, list[str] | None]:
+def _twice(readable: Collection[str] | None) -> tuple[list[str] | None, list[str] | None]:
     """As ``below_any`` takes it."""
     prefixes = None if readable is None else list(readable)
     return prefixes, prefixes

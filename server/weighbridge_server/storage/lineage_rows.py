@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, Parent, Relation
@@ -74,7 +74,7 @@ class LineageRows:
         )
         return [key for (key,) in rows]
 
-    def readable(self, keys: Sequence[int], prefixes: Sequence[str]) -> set[int]:
+    def readable(self, keys: Sequence[int], prefixes: Collection[str]) -> set[int]:
         """See the port."""
         rows = self._database.rows(
             f"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import peewee
 
@@ -58,7 +58,7 @@ class ModelRows:
                 )
 
     def page(
-        self, after: str, size: int, *, deleted: bool = False, readable: Sequence[str] | None = None
+        self, after: str, size: int, *, deleted: bool = False, readable: Collection[str] | None = None
     ) -> list[values.Model]:
         """See the port."""
         query = tables.Model.select(*_LISTED).where(tables.Model.name > after)

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -66,12 +66,12 @@ class PackStore:
             self._seal(slot.detach())
         self._sealers.shutdown(wait=True)
 
-    def for_upload(self, upload_id: str, readable: Sequence[str] | None = None) -> UploadView:
+    def for_upload(self, upload_id: str, readable: Collection[str] | None = None) -> UploadView:
         """The store as one upload sees it; see ``ChunkStores``."""
         return UploadView(self, upload_id, readable)
 
     def missing(
-        self, upload_id: str, digests: Sequence[Digest], readable: Sequence[str] | None = None
+        self, upload_id: str, digests: Sequence[Digest], readable: Collection[str] | None = None
     ) -> list[Digest]:
         """See ``UploadView.missing``."""
         return self._index.hold_present(upload_id, digests, readable)
@@ -179,7 +179,7 @@ class PackStore:
 class UploadView:
     """A ``ChunkStore`` bound to one upload."""
 
-    def __init__(self, store: PackStore, upload_id: str, readable: Sequence[str] | None) -> None:
+    def __init__(self, store: PackStore, upload_id: str, readable: Collection[str] | None) -> None:
         self._store = store
         self._upload_id = upload_id
         self._readable = readable

@@ -19,7 +19,7 @@ _WEBHOOK = f"""
     w.id, w.url, w.target, w.alias, w.actions, w.description, w.actor, w.created_time, w.position, w.paused_reason,
     w.failures, w.failing_since_time, w.next_try_time, d.*
     FROM webhook w LEFT JOIN LATERAL (
-        SELECT {_DELIVERY} FROM webhook_delivery WHERE webhook_id = w.id ORDER BY id DESC LIMIT 1
+        SELECT {_DELIVERY} FROM webhook_delivery WHERE webhook_id = w.id AND revision > 0 ORDER BY id DESC LIMIT 1
     ) d ON true
 """
 

@@ -15,7 +15,7 @@ among thousands, and a wrong guess costs a second. Here the ways are tried inste
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import peewee
@@ -132,7 +132,7 @@ class SearchRows:
         first = 0 if after is None else after.section
         for number, section in enumerate(search.sections[first:], first):
             behind = after if after is not None and after.section == number else None
-            part = Part(search, section, newest, behind, size - len(found), hidden, shown, guarded)
+            part = Part(search, section, newest, behind, size - len(found), hidden, guarded, shown)
             found += [Position(number, keys, version_id) for version_id, *keys in self._first(part, few)]
             if len(found) == size:
                 break
@@ -165,7 +165,7 @@ class SearchRows:
         rows = self._database.rows("SELECT id FROM model WHERE deleted_time IS NOT NULL")
         return [model_id for (model_id,) in rows]
 
-    def _shown(self, readable: Sequence[str]) -> list[int]:
+    def _shown(self, readable: Collection[str]) -> list[int]:
         """The models below some prefixes."""
         rows = self._database.rows(f"SELECT id FROM model WHERE {below('name')}", (list(readable),))
         return [model_id for (model_id,) in rows]

@@ -43,10 +43,10 @@ class Part:
     size: int
     hidden: Sequence[int]
     """The ids of deleted models, whose versions are in no list of all models."""
-    shown: Sequence[int] | None
-    """The ids of the models whose versions alone are in a list of all models; None: of all."""
     guarded: bool
     """Arithmetic looks before it may overflow."""
+    shown: Sequence[int] | None = None
+    """The ids of the models whose versions alone are in a list of all models; None: of all."""
 
 
 def among(part: Part, ids: Sequence[int], parameters: Parameters) -> str:
