@@ -79,6 +79,11 @@ def test_somebody_new_gets_a_token_and_a_role(asking: AskingWho, run: Run) -> No
 def test_a_token_alone_is_what_a_script_takes(run: Run, asking: AskingWho) -> None:
     text = run("token", "create", "-q", "scripted").out.strip()
     assert asking.connect(text).whoami().actor == "scripted"
+    assert run("token", "revoke", text).code == 0, "by its text, of which only the id is sent"
+    assert text[-20:] not in asking.server.log.read_text()
+    cut = run("token", "revoke", text[3:])
+    assert "no token of that id" in cut.err
+    assert text[-20:] not in cut.err + asking.server.log.read_text()
     document = run("token", "create", "scripted", "--json").json
     assert document["principal_created"] is False
     assert asking.connect(document["token"]).whoami().token_id == document["token_id"]

@@ -103,6 +103,24 @@ def test_without_auth_anybody_is_somebody_unproven(server: RunningServer, client
             refused()
 
 
+def test_a_token_that_cannot_be_left_is_not_made(own: AskingWho) -> None:
+    own.server.stop()
+    file = own.server.data / "admin.token"
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    own.server.start()
+    sql(own.server, "UPDATE token SET revoked_time = now(), revoked_by = 'x'")
+    own.server.stop()
+    with pytest.raises(AssertionError, match="cannot write the administrator's token"):
+        own.server.start()
+    (file / "in the way").rmdir()
+    file.rmdir()
+    own.server.start()
+    assert own.admin().whoami().actor == "admin"
+    ((made,),) = sql(own.server, "SELECT count(*) FROM token")
+    assert made == 2, "the one that could not be left is not there"
+
+
 # -- tokens ---------------------------------------------------------------------------------------
 
 
@@ -293,7 +311,7 @@ def test_doctor_says_what_is_wrong_with_a_token(asking: AskingWho) -> None:
     assert "grant add" in powerless["advice"]
 
 
-@pytest.mark.parametrize("name", ["", "Alice", "a b", "unauthenticated:root", "a@b", "x" * 64, "ä", "a\0"])
+@pytest.mark.parametrize("name", ["", "Alice", "a b", "unauthenticated:root", "a@b", "system", "x" * 64, "ä", "a\0"])
 def test_names_that_could_be_taken_for_something_else_are_refused(asking: AskingWho, name: str) -> None:
     with pytest.raises(wb.InvalidName):
         asking.admin().create_principal(name)

@@ -182,9 +182,9 @@ def test_a_reason_of_a_later_release_is_an_error_of_its_code(carry: Carry) -> No
 
 def test_a_reason_of_a_later_release_without_a_class_keeps_code_and_reason(carry: Carry) -> None:
     status = to_status(errors.ModelNotFound("no such policy"))
-    status.details[-1].Pack(error_details_pb2.ErrorInfo(domain=DOMAIN, reason="POLICY_NOT_FOUND"))
+    status.details[-1].Pack(error_details_pb2.ErrorInfo(domain=DOMAIN, reason="QUOTA_EXHAUSTED"))
     got = carry(status)
-    assert (type(got), got.code, got.reason) == (WeighbridgeError, "NOT_FOUND", "POLICY_NOT_FOUND")
+    assert (type(got), got.code, got.reason) == (WeighbridgeError, "NOT_FOUND", "QUOTA_EXHAUSTED")
 
 
 @pytest.mark.parametrize(

@@ -478,7 +478,8 @@ def test_cut_texts_keep_to_their_columns() -> None:
 VERBS = tuple(
     """
     serve push pull verify models model versions search show metrics resolve compare lineage version reproduce
-    schema promote rollback alias watch deployments zombies retire journal doctor completion
+    schema policy promote requests approve reject rollback alias watch deployments zombies retire webhook journal token
+    grant principal whoami doctor completion
     """.split()
 )
 

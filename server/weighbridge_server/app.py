@@ -275,7 +275,11 @@ class Server:
 
 def _prepare_authentication(settings: Settings, catalog: Catalog, directory: DataDirectory) -> None:
     def keep(token: str) -> None:
-        write_durably(directory.admin_token, f"{token}\n")
+        try:
+            write_durably(directory.admin_token, f"{token}\n")
+        except OSError as fault:
+            where = directory.admin_token
+            raise StartupFailed(f"cannot write the administrator's token to {where}: {fault}") from fault
 
     if ensure_administrator(catalog, keep):
         made = "nobody could administer this server: it made a token of 'admin'"

@@ -18,6 +18,7 @@ from weighbridge.core.principals import (
     check_principal,
     parse_role,
     parse_scope,
+    parse_token,
 )
 from weighbridge.core.values import Role
 from weighbridge.v1 import admin_pb2
@@ -116,13 +117,17 @@ class AdminCalls(Connected):
 
         return map(convert.token_value, self._pages("tokens", page))
 
-    def revoke_token(self, token_id: str) -> Token:
+    def revoke_token(self, token: str) -> Token:
         """Ends a token; within 5 seconds no server takes it any more.
+
+        ``token``: its id, or its text, of which only the id is sent.
 
         Raises:
             PrincipalNotFound: there is no token of that id.
             WrongState: nobody who can administer the server would be left.
         """
+        named = parse_token(token.strip())
+        token_id = token if named is None else named[0]
         request = admin_pb2.RevokeTokenRequest(request_id=uuid.uuid4().hex, token_id=token_id)
         return convert.token_value(self._connection.call(self._connection.admin.RevokeToken, request))
 

@@ -87,7 +87,7 @@ def reject(options: GlobalOptions, ref: str, stage: str, comment: str) -> None:
     It stays rejected until somebody asks anew ('promote --request') or what was judged changes.
 
     \b
-    Example:
+    Examples:
       weighbridge reject fraud.vision.resnet:8 production \\
           --comment "latency was measured on the wrong machine"
     """

@@ -100,7 +100,8 @@ def list_(options: GlobalOptions, principal: str) -> None:
 @global_options
 @pass_options
 def revoke(options: GlobalOptions, token_id: str) -> None:
-    """End the token ID, as 'token list' shows it. Within 5 seconds no server takes it any more.
+    """End the token ID, as 'token list' shows it, or the token itself, of which only the id is sent. Within 5 seconds
+    no server takes it any more.
 
     \b
     Examples:

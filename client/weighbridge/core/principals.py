@@ -13,6 +13,8 @@ from weighbridge.core.refs import check_alias, check_prefix
 from weighbridge.core.values import Grant, Role
 
 TOKEN_PREFIX = "wb_"
+SYSTEM = "system"
+"""The actor of what the server does by itself: nobody's name."""
 LONGEST_TTL_S = 315_360_000
 """Ten years."""
 
@@ -100,6 +102,11 @@ def check_principal(name: str) -> str:
     Raises:
         InvalidName: it cannot.
     """
+    if name == SYSTEM:
+        raise InvalidName(
+            f"{SYSTEM} is what the server calls itself in the journal; choose another name",
+            violations=[Violation("name", "is the server's own")],
+        )
     if not _NAME.fullmatch(name):
         raise InvalidName(
             f"{name[:80]!r} is not a principal's name, such as alice or ci-fraud; it is a lowercase letter or digit, "

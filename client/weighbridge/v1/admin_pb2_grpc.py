@@ -158,7 +158,8 @@ class AdminServiceServicer:
         """Adds a principal, without tokens and grants. Event `principal.created`.
 
         Errors:
-        INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`.
+        INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`; or
+        it is `system`, which is the server's own.
         INVALID_ARGUMENT / REQUEST_ID_REUSED
         ALREADY_EXISTS / PRINCIPAL_EXISTS: a disabled one keeps its name.
         """

@@ -67,7 +67,8 @@ class AdminServiceStub:
     """Adds a principal, without tokens and grants. Event `principal.created`.
 
     Errors:
-      INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`.
+      INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`; or
+        it is `system`, which is the server's own.
       INVALID_ARGUMENT / REQUEST_ID_REUSED
       ALREADY_EXISTS / PRINCIPAL_EXISTS: a disabled one keeps its name.
     """
@@ -188,7 +189,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Adds a principal, without tokens and grants. Event `principal.created`.
 
     Errors:
-      INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`.
+      INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`; or
+        it is `system`, which is the server's own.
       INVALID_ARGUMENT / REQUEST_ID_REUSED
       ALREADY_EXISTS / PRINCIPAL_EXISTS: a disabled one keeps its name.
     """
@@ -312,7 +314,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds a principal, without tokens and grants. Event `principal.created`.
 
         Errors:
-          INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`.
+          INVALID_ARGUMENT / INVALID_NAME: the name is not a lowercase letter or digit, then up to 62 of `[a-z0-9._-]`; or
+            it is `system`, which is the server's own.
           INVALID_ARGUMENT / REQUEST_ID_REUSED
           ALREADY_EXISTS / PRINCIPAL_EXISTS: a disabled one keeps its name.
         """

@@ -9,10 +9,9 @@ from weighbridge.core.refs import ALL_NAMES
 from weighbridge.core.values import Grant, Role
 from weighbridge_server.domain.ports import Catalog
 from weighbridge_server.domain.principals import add_grant, add_principal, add_token, enable_principal
+from weighbridge_server.domain.purge import ACTOR
 
 FIRST_ADMIN = "admin"
-_ACTOR = "weighbridge-server"
-"""Who made it, as the journal has it: no caller."""
 
 
 def ensure_administrator(catalog: Catalog, keep: Callable[[str], None]) -> bool:
@@ -24,7 +23,7 @@ def ensure_administrator(catalog: Catalog, keep: Callable[[str], None]) -> bool:
 
     Returns whether it was needed.
     """
-    with catalog.transaction(_ACTOR) as tx:
+    with catalog.transaction(ACTOR) as tx:
         tx.principals.lock()
         if tx.principals.administrators(1):
             return False

@@ -279,10 +279,10 @@ def _require_administrator(tx: Transaction) -> None:
 def _existing_token(tx: Transaction, token_id: str) -> Token:
     token = tx.principals.token(token_id)
     if token is None:
+        # What came may be a whole token, pasted: it is not said again, as that is logged.
         raise PrincipalNotFound(
-            f"there is no token {token_id!r}; 'weighbridge token list' shows the ids, which stand between wb_ and the "
-            "secret",
-            details={"token_id": token_id},
+            "there is no token of that id; 'weighbridge token list' shows the ids, which stand between wb_ and the "
+            "secret"
         )
     return token
 

@@ -468,6 +468,17 @@ class ApprovalRequest(_Table):
         indexes = ((("version", "target", "id"), False),)
 
 
+ApprovalRequest.add_index(
+    ApprovalRequest.index(
+        ApprovalRequest.version,
+        ApprovalRequest.target,
+        unique=True,
+        where=ApprovalRequest.closed_time.is_null(),
+        name="approval_request_open",
+    )
+)
+
+
 class ApprovalAnswer(_Table):
     """An approval or a rejection, and what it was given for."""
 

@@ -79,7 +79,13 @@ def _verdict(rule: PolicyRule, checked: Condition, evaluation: Evaluation, outco
 
 def _seen(paths: Sequence[Path], at: Callable[[Path], Any]) -> Iterator[SeenValue]:
     for path in paths:
-        yield SeenValue(_name(path), _json(at(path)))
+        name, value = _name(path), at(path)
+        if isinstance(value, list):
+            yield SeenValue(f"size({name})", json.dumps(len(value)))
+        elif isinstance(value, Mapping):
+            yield SeenValue(f"has({name})", "true")
+        else:
+            yield SeenValue(name, _json(value))
 
 
 def _name(path: Path) -> str:
@@ -104,8 +110,4 @@ def _json(value: Any) -> str:
             return _SAID.get(value) or json.dumps(int(value) if value.is_integer() and abs(value) < 1e15 else value)
         case str():
             return json.dumps(value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…", ensure_ascii=False)
-        case list():
-            return json.dumps(f"{len(value)} items")
-        case Mapping():
-            return json.dumps("there")
     return json.dumps(utc_text(value))
