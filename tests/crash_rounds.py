@@ -26,7 +26,7 @@ from weighbridge.core.digest import chunk_digest, format_digest
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.core.manifest import file_manifest, manifest_digest
 from weighbridge_server.data_directory import DataDirectory
-from weighbridge_server.domain.journal import Journal
+from weighbridge_server.domain.journal.journal import Journal
 from weighbridge_server.postgres import EmbeddedPostgres
 from weighbridge_server.storage.catalog import Catalog
 from weighbridge_server.storage.catalog_index import CatalogIndex

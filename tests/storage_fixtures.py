@@ -18,12 +18,12 @@ from weighbridge.core.digest import Digest, chunk_digest
 from weighbridge.core.manifest import FileManifest, file_manifest, manifest_digest
 from weighbridge.core.store import Ack, Held
 from weighbridge.core.values import Record, Version
-from weighbridge_server.domain.journal import Journal
-from weighbridge_server.domain.models import Models
-from weighbridge_server.domain.reading import Reading
-from weighbridge_server.domain.schemas import Schemas
-from weighbridge_server.domain.uploads import Uploads
-from weighbridge_server.domain.versions import Versions
+from weighbridge_server.domain.journal.journal import Journal
+from weighbridge_server.domain.registry.models import Models
+from weighbridge_server.domain.registry.reading import Reading
+from weighbridge_server.domain.registry.uploads import Uploads
+from weighbridge_server.domain.registry.versions import Versions
+from weighbridge_server.domain.schema.schemas import Schemas
 from weighbridge_server.storage.catalog import Catalog
 from weighbridge_server.storage.catalog_index import CatalogIndex
 from weighbridge_server.storage.pack_directory import PackDirectory

@@ -24,8 +24,8 @@ from auth_fixtures import AskingWho, asking
 from weighbridge.core.principals import PrincipalKind
 from weighbridge.core.values import Grant, Role
 from weighbridge.v1 import models_pb2, models_pb2_grpc, versions_pb2, versions_pb2_grpc
-from weighbridge_server.domain.authentication import Authenticated
-from weighbridge_server.domain.callers import Caller
+from weighbridge_server.domain.access.authentication import Authenticated
+from weighbridge_server.domain.access.callers import Caller
 from weighbridge_server.services.access import AccessInterceptor
 from weighbridge_server.services.access_table import ACCESS, Row
 from weighbridge_server.services.authentication import AuthenticationInterceptor

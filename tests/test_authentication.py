@@ -20,7 +20,7 @@ from auth_fixtures import AskingWho, asking
 from conftest import WEIGHBRIDGE, RunningServer
 from weighbridge.core.principals import parse_token
 from weighbridge.v1 import admin_pb2, admin_pb2_grpc
-from weighbridge_server.domain.authentication import secret_hash
+from weighbridge_server.domain.access.authentication import secret_hash
 
 __all__ = ["asking"]
 

@@ -18,7 +18,7 @@ import weighbridge as wb
 from conftest import RunCli, RunningServer
 from weighbridge.core.digest import format_digest
 from weighbridge.core.limits import RECORD_BYTES
-from weighbridge_server.domain.record_text import record_text
+from weighbridge_server.domain.registry.record_text import record_text
 
 NewModel = Callable[[], str]
 

@@ -16,7 +16,7 @@ from weighbridge.v1 import versions_pb2
 from weighbridge.wire import convert
 from weighbridge_server.domain.comparison.comparisons import compare_versions
 from weighbridge_server.domain.comparison.ports import FilesBeside
-from weighbridge_server.domain.record_text import record_text
+from weighbridge_server.domain.registry.record_text import record_text
 from weighbridge_server.services.answers import within_a_message
 
 

@@ -14,7 +14,7 @@ from storage_fixtures import MODEL, Storage, chunk, open_storage
 from weighbridge.core.digest import Digest
 from weighbridge.core.errors import JournalBroken, ModelExists
 from weighbridge.core.event_hash import GENESIS, event_hash
-from weighbridge_server.domain.journal import Proven
+from weighbridge_server.domain.journal.journal import Proven
 from weighbridge_server.domain.ports import Change, EventFilter
 
 

@@ -14,8 +14,8 @@ from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.errors import VersionDeleted, VersionNotFound
 from weighbridge.core.lineage import Lineage
 from weighbridge.core.values import Dataset, Relation
-from weighbridge_server.domain.lineage import Lineages
-from weighbridge_server.domain.version_changes import VersionChanges
+from weighbridge_server.domain.registry.lineage import Lineages
+from weighbridge_server.domain.registry.version_changes import VersionChanges
 
 NewModel = Callable[[], str]
 DATA = Dataset("transactions", "2026-10", "sha256:" + "ab" * 32, role="train")

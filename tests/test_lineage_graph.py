@@ -15,7 +15,7 @@ from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.lineage import Direction, Lineage
 from weighbridge.core.values import Dataset, Relation
 from weighbridge.wire import convert
-from weighbridge_server.domain.lineage import Lineages
+from weighbridge_server.domain.registry.lineage import Lineages
 
 
 @pytest.fixture

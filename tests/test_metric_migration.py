@@ -13,8 +13,8 @@ from playhouse.migrations import Runner
 from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.curves import curves_of
 from weighbridge.core.values import MetricPoint, MetricSummary, Record
-from weighbridge_server.domain.metrics import Metrics
-from weighbridge_server.domain.record_text import record_text
+from weighbridge_server.domain.metrics.metrics import Metrics
+from weighbridge_server.domain.registry.record_text import record_text
 from weighbridge_server.storage.database import _MIGRATIONS, PooledDatabase
 
 NOW = datetime(2026, 10, 1, 8, 30, 0, 123456, tzinfo=UTC)

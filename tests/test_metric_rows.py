@@ -14,7 +14,7 @@ from weighbridge.core.curves import curves_of
 from weighbridge.core.limits import METRIC_POINTS_PER_VERSION
 from weighbridge.core.manifest import manifest_digest
 from weighbridge.core.values import MetricPoint, Record
-from weighbridge_server.domain.metrics import Metrics
+from weighbridge_server.domain.metrics.metrics import Metrics
 
 NOW = datetime(2026, 10, 1, 8, 30, 0, 123456, tzinfo=UTC)
 REF = f"{MODEL}:1"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import weighbridge as wb
 from weighbridge.core.curves import curves_of, joined, part
-from weighbridge_server.domain.curves import completed, curves_digest, summary_with, thinned, without_first
-from weighbridge_server.domain.metric_ports import CurveSummary
+from weighbridge_server.domain.metrics.curves import completed, curves_digest, summary_with, thinned, without_first
+from weighbridge_server.domain.metrics.ports import CurveSummary
 
 NOW = datetime(2026, 10, 1, 8, 30, tzinfo=UTC)
 VALUES = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, 1.0])

@@ -28,7 +28,7 @@ from weighbridge.core.record_check import check_record
 from weighbridge.core.record_form import check_record_bytes
 from weighbridge.v1 import records_pb2, versions_pb2
 from weighbridge.wire import convert
-from weighbridge_server.domain.record_text import record_text
+from weighbridge_server.domain.registry.record_text import record_text
 
 NewModel = Callable[[], str]
 ROOM = RECORD_BYTES - len(record_text(wb.Record()))

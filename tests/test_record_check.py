@@ -28,7 +28,7 @@ from weighbridge.core.values import (
     TensorSpec,
 )
 from weighbridge.wire import convert
-from weighbridge_server.domain.record_text import parse_record, record_text
+from weighbridge_server.domain.registry.record_text import parse_record, record_text
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 LARGEST_INT = 2**53 - 1

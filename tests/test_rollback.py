@@ -19,9 +19,9 @@ from raw_client import RawClient, refused
 from storage_fixtures import MODEL, Storage, chunk, chunks, open_storage
 from weighbridge.core.errors import DataLoss, WrongState
 from weighbridge.v1 import lifecycle_pb2
-from weighbridge_server.domain.aliases import Aliases
-from weighbridge_server.domain.rollback import Rollbacks, last_holder
-from weighbridge_server.domain.stages import Stages
+from weighbridge_server.domain.lifecycle.aliases import Aliases
+from weighbridge_server.domain.lifecycle.rollback import Rollbacks, last_holder
+from weighbridge_server.domain.lifecycle.stages import Stages
 
 NewModel = Callable[[], str]
 

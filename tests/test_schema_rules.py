@@ -13,7 +13,7 @@ from weighbridge.core.errors import InvalidRequest, LimitExceeded
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import ALL_NAMES, prefixes_of
 from weighbridge.core.values import Dataset, Energy, Environment, MetricSummary, Parent, Record, Scalar, SourceCode
-from weighbridge_server.domain.json_schema import begun_document, compile_schema, shipped_text, version_document
+from weighbridge_server.domain.schema.json_schema import begun_document, compile_schema, shipped_text, version_document
 
 MODEL = "fraud.tabular.transformer"
 SHIPPED = ("data_sensitivity", "cost_per_inference", "dataset_version", "hardware_target")

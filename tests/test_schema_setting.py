@@ -16,7 +16,7 @@ from conftest import RunCli, RunningServer
 from raw_client import RawClient, refused
 from storage_fixtures import Storage, open_storage
 from weighbridge.v1 import lifecycle_pb2, lifecycle_pb2_grpc
-from weighbridge_server.domain.schemas import MOST_PREFIXES, Schemas
+from weighbridge_server.domain.schema.schemas import MOST_PREFIXES, Schemas
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from search_universe import universe
 from storage_fixtures import Storage
 from weighbridge_server.domain.expressions.check import check_condition, check_order
 from weighbridge_server.domain.expressions.parse import parse_condition, parse_order
-from weighbridge_server.domain.orders import sections_of
-from weighbridge_server.domain.search_ports import Search
-from weighbridge_server.domain.version_names import VERSION
+from weighbridge_server.domain.search.orders import sections_of
+from weighbridge_server.domain.search.ports import Search
+from weighbridge_server.domain.search.version_names import VERSION
 from weighbridge_server.storage import migrations
 from weighbridge_server.storage.search import rows
 from weighbridge_server.storage.search.narrowing import narrowed

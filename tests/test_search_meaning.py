@@ -20,7 +20,7 @@ from weighbridge_server.domain.expressions.check import check_condition
 from weighbridge_server.domain.expressions.evaluate import Evaluation
 from weighbridge_server.domain.expressions.parse import parse_condition
 from weighbridge_server.domain.policy.subject import subject
-from weighbridge_server.domain.version_names import VERSION
+from weighbridge_server.domain.search.version_names import VERSION
 from weighbridge_server.storage.search import rows
 
 SETTINGS = settings(

@@ -17,7 +17,7 @@ from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import ModelDeleted, VersionDeleted, VersionInUse, WeighbridgeError
 from weighbridge.v1 import transfer_pb2, versions_pb2
-from weighbridge_server.domain.version_changes import VersionChanges
+from weighbridge_server.domain.registry.version_changes import VersionChanges
 
 NewModel = Callable[[], str]
 

@@ -14,8 +14,8 @@ from weighbridge.core.errors import StartupFailed, VersionDeleted
 from weighbridge.core.manifest import manifest_digest
 from weighbridge.core.values import Dataset, Environment, MetricPoint, Record, SourceCode
 from weighbridge_server.domain.housekeeping import Housekeeping
-from weighbridge_server.domain.lineage import Lineages
-from weighbridge_server.domain.version_changes import VersionChanges
+from weighbridge_server.domain.registry.lineage import Lineages
+from weighbridge_server.domain.registry.version_changes import VersionChanges
 from weighbridge_server.settings import load
 
 DATA = Dataset("d", "1", "sha256:ab")

@@ -15,8 +15,8 @@ from row_locks import in_this_order
 from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.errors import VersionDeleted, VersionInUse, WrongState
 from weighbridge.core.values import Version
-from weighbridge_server.domain.purge import purge_deleted
-from weighbridge_server.domain.version_changes import VersionChanges
+from weighbridge_server.domain.registry.purge import purge_deleted
+from weighbridge_server.domain.registry.version_changes import VersionChanges
 
 CHILD = "vision.defects.child"
 """Another model than the parent's: what holds the two together is not the child's own lock."""

@@ -19,9 +19,9 @@ from storage_fixtures import MODEL, Storage, open_storage
 from weighbridge.core.errors import LimitExceeded, SchemaViolated
 from weighbridge.core.values import Record
 from weighbridge.v1 import records_pb2, versions_pb2
-from weighbridge_server.domain.record_text import record_text
-from weighbridge_server.domain.schemas import Schemas
-from weighbridge_server.domain.version_changes import VersionChanges
+from weighbridge_server.domain.registry.record_text import record_text
+from weighbridge_server.domain.registry.version_changes import VersionChanges
+from weighbridge_server.domain.schema.schemas import Schemas
 
 NewModel = Callable[[], str]
 TAGS: dict[str, wb.Scalar] = {"count": 1, "share": 1.0, "ok": True, "größe": "groß 🚚"}

@@ -18,11 +18,11 @@ from receivers import PATIENCE_S, Posted, receiving, revisions
 from storage_fixtures import Storage, open_storage
 from weighbridge.core.errors import LimitExceeded
 from weighbridge.core.webhooks import Webhook, WebhookCreated
-from weighbridge_server.domain import deliveries
-from weighbridge_server.domain.deliveries import Deliveries
-from weighbridge_server.domain.feed import Feed
-from weighbridge_server.domain.webhook_ports import Answer
-from weighbridge_server.domain.webhooks import MOST_WEBHOOKS, Webhooks
+from weighbridge_server.domain.journal.feed import Feed
+from weighbridge_server.domain.webhooks import deliveries
+from weighbridge_server.domain.webhooks.deliveries import Deliveries
+from weighbridge_server.domain.webhooks.ports import Answer
+from weighbridge_server.domain.webhooks.webhooks import MOST_WEBHOOKS, Webhooks
 from weighbridge_server.http_post import HttpPost
 from weighbridge_server.storage.journal_listener import JournalListener
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
-from weighbridge_server.domain.webhook_ports import Answer
+from weighbridge_server.domain.webhooks.ports import Answer
 
 LIMIT_S = 10.0
 _ERROR_CHARS = 300

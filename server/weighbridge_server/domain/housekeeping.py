@@ -9,7 +9,7 @@ import logging
 import threading
 
 from weighbridge_server.domain.ports import Catalog
-from weighbridge_server.domain.purge import purge_deleted
+from weighbridge_server.domain.registry.purge import purge_deleted
 
 INTERVAL_S = 60.0
 KEEP_ENDED_S = 24 * 3600

@@ -23,15 +23,15 @@ from weighbridge.core.values import (
     Stage,
     Version,
 )
-from weighbridge_server.domain.alias_ports import AliasRows
+from weighbridge_server.domain.access.ports import PrincipalRows
 from weighbridge_server.domain.comparison.ports import ComparisonRows
-from weighbridge_server.domain.deployment_ports import DeploymentRows
-from weighbridge_server.domain.metric_ports import MetricRows
+from weighbridge_server.domain.deployments.ports import DeploymentRows
+from weighbridge_server.domain.lifecycle.ports import AliasRows
+from weighbridge_server.domain.metrics.ports import MetricRows
 from weighbridge_server.domain.policy.ports import ApprovalRows, PolicyRows
-from weighbridge_server.domain.principal_ports import PrincipalRows
-from weighbridge_server.domain.schema_ports import SchemaRows
-from weighbridge_server.domain.search_ports import SearchRows
-from weighbridge_server.domain.webhook_ports import WebhookRows
+from weighbridge_server.domain.schema.ports import SchemaRows
+from weighbridge_server.domain.search.ports import SearchRows
+from weighbridge_server.domain.webhooks.ports import WebhookRows
 
 
 class ChunkStores(Protocol):

@@ -12,8 +12,8 @@ import grpc
 from weighbridge.core.errors import PermissionDenied
 from weighbridge.core.principals import scope_text
 from weighbridge.core.values import Role
-from weighbridge_server.domain.authentication import Authentication
-from weighbridge_server.domain.callers import Caller, concerns, reads
+from weighbridge_server.domain.access.authentication import Authentication
+from weighbridge_server.domain.access.callers import Caller, concerns, reads
 from weighbridge_server.services.access_table import ACCESS, Concerned, Need, Needed, OfUpload, Row
 from weighbridge_server.services.actor import caller_of, recognise, token_of
 from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from weighbridge.core.refs import ALL_NAMES, check_prefix, parse_ref
 from weighbridge.core.values import Role, Stage
 from weighbridge.wire import convert
-from weighbridge_server.domain.changes import model_of
+from weighbridge_server.domain.journal.changes import model_of
 from weighbridge_server.services.transfer import opened_upload
 
 

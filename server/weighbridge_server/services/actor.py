@@ -7,8 +7,8 @@ from urllib.parse import unquote
 import grpc
 
 from weighbridge.wire.channel import ACTOR_HEADER
-from weighbridge_server.domain.authentication import Authenticated
-from weighbridge_server.domain.callers import Caller
+from weighbridge_server.domain.access.authentication import Authenticated
+from weighbridge_server.domain.access.callers import Caller
 
 _LONGEST = 256
 _AUTHENTICATED = "weighbridge_authenticated"

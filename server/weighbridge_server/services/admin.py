@@ -9,7 +9,7 @@ from weighbridge.core.principals import Identity
 from weighbridge.core.values import Grant
 from weighbridge.v1 import admin_pb2, admin_pb2_grpc
 from weighbridge.wire import convert
-from weighbridge_server.domain.principals import Principals
+from weighbridge_server.domain.access.principals import Principals
 from weighbridge_server.services.actor import actor_of, authenticated_of
 
 

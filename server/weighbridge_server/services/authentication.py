@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from weighbridge_server.domain.authentication import Authentication
+from weighbridge_server.domain.access.authentication import Authentication
 from weighbridge_server.services.actor import recognise, token_of
 from weighbridge_server.services.handlers import Handler, behaviour_of, with_behaviour
 from weighbridge_server.services.interceptor import is_ours

@@ -6,8 +6,8 @@ import grpc
 
 from weighbridge.v1 import deployments_pb2, deployments_pb2_grpc
 from weighbridge.wire import convert
-from weighbridge_server.domain.deployments import Deployments
-from weighbridge_server.domain.zombies import ZombieSearch
+from weighbridge_server.domain.deployments.deployments import Deployments
+from weighbridge_server.domain.deployments.zombies import ZombieSearch
 from weighbridge_server.services.actor import caller_of
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from weighbridge.v1 import lifecycle_pb2_grpc
-from weighbridge_server.domain.aliases import Aliases
+from weighbridge_server.domain.lifecycle.aliases import Aliases
+from weighbridge_server.domain.lifecycle.rollback import Rollbacks
+from weighbridge_server.domain.lifecycle.stages import Stages
 from weighbridge_server.domain.policy.approvals import Approvals
 from weighbridge_server.domain.policy.policies import Policies
-from weighbridge_server.domain.rollback import Rollbacks
-from weighbridge_server.domain.schemas import Schemas
-from weighbridge_server.domain.stages import Stages
+from weighbridge_server.domain.schema.schemas import Schemas
 from weighbridge_server.services.approvals import ApprovalMethods
 from weighbridge_server.services.pointers import PointerMethods
 from weighbridge_server.services.policies import PolicyMethods

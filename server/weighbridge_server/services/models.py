@@ -7,7 +7,7 @@ import grpc
 from weighbridge.core.model_check import TEXTS
 from weighbridge.v1 import models_pb2, models_pb2_grpc
 from weighbridge.wire import convert
-from weighbridge_server.domain.models import Models
+from weighbridge_server.domain.registry.models import Models
 from weighbridge_server.services.actor import actor_of, caller_of
 
 

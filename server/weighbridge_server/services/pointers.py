@@ -6,9 +6,9 @@ import grpc
 
 from weighbridge.v1 import lifecycle_pb2
 from weighbridge.wire import convert
-from weighbridge_server.domain.aliases import Aliases
-from weighbridge_server.domain.rollback import Rollbacks
-from weighbridge_server.domain.stages import Stages
+from weighbridge_server.domain.lifecycle.aliases import Aliases
+from weighbridge_server.domain.lifecycle.rollback import Rollbacks
+from weighbridge_server.domain.lifecycle.stages import Stages
 from weighbridge_server.services.actor import actor_of
 
 

@@ -8,7 +8,7 @@ import grpc
 
 from weighbridge.v1 import lifecycle_pb2
 from weighbridge.wire import convert
-from weighbridge_server.domain.schemas import Schemas
+from weighbridge_server.domain.schema.schemas import Schemas
 from weighbridge_server.services.actor import actor_of, caller_of
 
 

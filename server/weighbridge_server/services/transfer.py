@@ -16,8 +16,8 @@ from weighbridge.core.values import Version
 from weighbridge.v1 import transfer_pb2, transfer_pb2_grpc
 from weighbridge.wire import convert, file_stream
 from weighbridge.wire.chunk_frame import download_frame
-from weighbridge_server.domain.reading import Reading
-from weighbridge_server.domain.uploads import Uploads
+from weighbridge_server.domain.registry.reading import Reading
+from weighbridge_server.domain.registry.uploads import Uploads
 from weighbridge_server.services.actor import actor_of, caller_of
 from weighbridge_server.services.handlers import Serialized
 

@@ -11,11 +11,11 @@ from weighbridge.core.digest import parse_digest
 from weighbridge.v1 import records_pb2, versions_pb2, versions_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.comparison.comparisons import Comparisons
-from weighbridge_server.domain.lineage import Lineages
-from weighbridge_server.domain.metrics import Metrics
-from weighbridge_server.domain.uploads import Uploads
-from weighbridge_server.domain.version_changes import VersionChanges
-from weighbridge_server.domain.versions import Versions
+from weighbridge_server.domain.metrics.metrics import Metrics
+from weighbridge_server.domain.registry.lineage import Lineages
+from weighbridge_server.domain.registry.uploads import Uploads
+from weighbridge_server.domain.registry.version_changes import VersionChanges
+from weighbridge_server.domain.registry.versions import Versions
 from weighbridge_server.services.actor import actor_of, caller_of
 from weighbridge_server.services.answers import within_a_message
 

@@ -6,7 +6,7 @@ import grpc
 
 from weighbridge.v1 import webhooks_pb2, webhooks_pb2_grpc
 from weighbridge.wire import convert
-from weighbridge_server.domain.webhooks import Webhooks
+from weighbridge_server.domain.webhooks.webhooks import Webhooks
 from weighbridge_server.services.actor import actor_of
 
 

@@ -9,7 +9,7 @@ from weighbridge.core.deployments import Deployment
 from weighbridge.core.digest import Digest
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Stage, Version
-from weighbridge_server.domain.deployment_ports import Running
+from weighbridge_server.domain.deployments.ports import Running
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.name_prefixes import below_any
 

@@ -8,7 +8,7 @@ import threading
 import psycopg
 
 from weighbridge.core.errors import StorageFailed
-from weighbridge_server.domain.feed import Feed
+from weighbridge_server.domain.journal.feed import Feed
 from weighbridge_server.domain.ports import Catalog, EventFilter
 
 CHANNEL = "weighbridge_journal"

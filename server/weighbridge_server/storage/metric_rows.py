@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from weighbridge.core.curves import MetricCurve
-from weighbridge_server.domain.metric_ports import CurveSummary, MetricLog
+from weighbridge_server.domain.metrics.ports import CurveSummary, MetricLog
 from weighbridge_server.storage.database import PooledDatabase
 
 _SHORT = 64

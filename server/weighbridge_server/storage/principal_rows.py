@@ -7,7 +7,7 @@ from typing import Any
 
 from weighbridge.core.principals import GrantedRole, Principal, PrincipalKind, Token
 from weighbridge.core.values import Grant, Role
-from weighbridge_server.domain.principal_ports import Credential
+from weighbridge_server.domain.access.ports import Credential
 from weighbridge_server.storage.database import PooledDatabase
 
 _LOCK = 0x7072696E63  # "princ"

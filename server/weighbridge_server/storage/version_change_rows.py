@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weighbridge.core.values import Stage
-from weighbridge_server.domain.record_text import parse_record
+from weighbridge_server.domain.registry.record_text import parse_record
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.fact_rows import FactRows
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from weighbridge.core.values import Event
-from weighbridge_server.domain.webhook_ports import DueEvent, Target
+from weighbridge_server.domain.webhooks.ports import DueEvent, Target
 from weighbridge_server.storage.database import PooledDatabase
 
 # Whether webhook `w` wants event `e`.

@@ -7,7 +7,7 @@ from typing import Any
 
 from weighbridge.core.webhook_check import shown_url
 from weighbridge.core.webhooks import Webhook, WebhookDelivery
-from weighbridge_server.domain.webhook_ports import Answer, Target
+from weighbridge_server.domain.webhooks.ports import Answer, Target
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.webhook_queue import WebhookQueue
 

@@ -15,7 +15,7 @@ from weighbridge_server.domain.comparison.metrics import metric_differences
 from weighbridge_server.domain.comparison.ports import FilesBeside
 from weighbridge_server.domain.comparison.suspects import suspects
 from weighbridge_server.domain.ports import Catalog
-from weighbridge_server.domain.versions import find_version
+from weighbridge_server.domain.registry.versions import find_version
 
 _MOST_ROWS = 1000
 _MOST_VALUES = 8000

@@ -10,17 +10,17 @@ from weighbridge.core.policies import ApprovalRequest, ApprovalState, Policy, Ve
 from weighbridge.core.policy_check import COMMENT_CHARS, check_target
 from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
 from weighbridge.core.values import Role, Stage, Version
-from weighbridge_server.domain.aliases import judged_alias
-from weighbridge_server.domain.callers import Caller
-from weighbridge_server.domain.models import existing_model
+from weighbridge_server.domain.access.callers import Caller
+from weighbridge_server.domain.lifecycle.aliases import judged_alias
+from weighbridge_server.domain.lifecycle.stages import judged_move
 from weighbridge_server.domain.policy.answers import Standing, ask, record_answer, standing
 from weighbridge_server.domain.policy.automatic import promote_automatically
 from weighbridge_server.domain.policy.gate import governing, require_rules
 from weighbridge_server.domain.policy.ports import RequestRow
 from weighbridge_server.domain.ports import Catalog, Transaction
+from weighbridge_server.domain.registry.models import existing_model
+from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.requests import once
-from weighbridge_server.domain.stages import judged_move
-from weighbridge_server.domain.versions import find_version
 
 _MOST_LISTED = 1000
 

@@ -9,11 +9,11 @@ from weighbridge.core.alias_check import STAGE_ALIASES
 from weighbridge.core.policies import Verdict
 from weighbridge.core.refs import Ref, parse_ref, prefixes_of
 from weighbridge.core.values import Stage, Version
-from weighbridge_server.domain.aliases import judged_alias, set_alias
+from weighbridge_server.domain.lifecycle.aliases import judged_alias, set_alias
+from weighbridge_server.domain.lifecycle.stages import DISPLACED, MOVES, enter, judged_move
 from weighbridge_server.domain.policy.gate import ask_for_approval
 from weighbridge_server.domain.ports import Transaction
-from weighbridge_server.domain.stages import DISPLACED, MOVES, enter, judged_move
-from weighbridge_server.domain.versions import find_version
+from weighbridge_server.domain.registry.versions import find_version
 
 _REASON = "fulfils the policy"
 

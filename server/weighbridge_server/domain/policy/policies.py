@@ -11,17 +11,17 @@ from weighbridge.core.policies import CheckedByPolicy, Policy, PolicyTerms
 from weighbridge.core.policy_check import check_policy, check_target
 from weighbridge.core.refs import check_prefix, parse_ref, prefixes_of
 from weighbridge.core.values import Version
-from weighbridge_server.domain.callers import Caller, Readable, concerns
+from weighbridge_server.domain.access.callers import Caller, Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json, json_digest
-from weighbridge_server.domain.pointers import move_of
+from weighbridge_server.domain.lifecycle.pointers import move_of
 from weighbridge_server.domain.policy.gate import governing
 from weighbridge_server.domain.policy.judge import judged
 from weighbridge_server.domain.policy.rules import check_rules
 from weighbridge_server.domain.policy.terms import terms_document
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.registry.versions import find_version
+from weighbridge_server.domain.registry.versions_below import versions_below
 from weighbridge_server.domain.requests import once
-from weighbridge_server.domain.versions import find_version
-from weighbridge_server.domain.versions_below import versions_below
 
 MOST_POLICIES = 1000
 """They are listed in one message."""

@@ -12,7 +12,7 @@ from weighbridge.core.refs import parse_ref
 from weighbridge.core.values import ENVIRONMENT_TEXTS, SOURCE_TEXTS, Record, Version
 from weighbridge_server.domain.expressions.evaluate import Document
 from weighbridge_server.domain.expressions.types import Kind, Message, Rows, Scalar
-from weighbridge_server.domain.version_names import VERSION
+from weighbridge_server.domain.search.version_names import VERSION
 
 _FILE = Message(
     "a file",

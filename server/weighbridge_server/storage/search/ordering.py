@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from weighbridge_server.domain.expressions.typed import As, Field, Typed
 from weighbridge_server.domain.expressions.types import Kind
-from weighbridge_server.domain.search_ports import KeyValue, Position, Section, SortKey
+from weighbridge_server.domain.search.ports import KeyValue, Position, Section, SortKey
 from weighbridge_server.storage.search.conditions import Conditions, may_be_nan
 from weighbridge_server.storage.search.sources import Column, Parameters, column_of
 

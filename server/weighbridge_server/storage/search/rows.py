@@ -25,7 +25,7 @@ from weighbridge.core.errors import LimitExceeded
 from weighbridge.core.values import MetricSummary
 from weighbridge_server.domain.expressions.mistakes import Mistake
 from weighbridge_server.domain.expressions.typed import Arithmetic, Constant, inside
-from weighbridge_server.domain.search_ports import Position, Search
+from weighbridge_server.domain.search.ports import Position, Search
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.name_prefixes import below
 from weighbridge_server.storage.search.narrowing import narrowed

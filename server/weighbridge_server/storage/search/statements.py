@@ -19,7 +19,7 @@ from weighbridge_server.domain.expressions.typed import (
     inside,
 )
 from weighbridge_server.domain.expressions.types import Kind
-from weighbridge_server.domain.search_ports import Position, Search, Section, SortKey
+from weighbridge_server.domain.search.ports import Position, Search, Section, SortKey
 from weighbridge_server.storage.search.conditions import Conditions
 from weighbridge_server.storage.search.narrowing import source_alone
 from weighbridge_server.storage.search.ordering import column, first_has, ordering

@@ -1,0 +1,1 @@
+"""The journal, read: lists, its proof, and those who watch."""

@@ -1,0 +1,1 @@
+"""Curves of metrics: logged, kept, thinned."""

@@ -1,0 +1,1 @@
+"""What is registered: models, uploads, versions, what becomes of them, and how they descend from each other."""

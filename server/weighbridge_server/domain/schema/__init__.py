@@ -1,0 +1,1 @@
+"""Schemas: what versions must record, set by prefix of names and held against."""

@@ -1,0 +1,1 @@
+"""Finding versions by what they record."""
