@@ -270,6 +270,7 @@ class SlowSource:
             self._pause.wait(self._beyond_s)
 
 
+@pytest.mark.long
 def test_a_push_from_a_slow_source_goes_on(impatient: RunningServer, new_model: NewModel, tmp_path: Path) -> None:
     """Although the server ends its stream, and although it waited longer than the push would try again."""
     (tmp_path / "weights.bin").write_bytes(os.urandom(8 * MIB))  # so few chunks go on one stream

@@ -142,6 +142,7 @@ def test_a_version_that_is_deleted_while_an_alias_goes_to_it_is_held_or_gone(
     assert client.aliases(model) == []
 
 
+@pytest.mark.long
 def test_a_reader_of_production_sees_one_holder_all_the_time(
     server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:

@@ -67,7 +67,7 @@ def test_alias_set_expects_a_revision(run_cli: RunCli, client: wb.Client, model:
         (["set", "a.b.c@x", "latest"], "error: USAGE: 'latest' is not a version; write its number, such as 7"),
         (["set", "a.b.c@x", "0"], "error: USAGE: '0' is not a version; write its number, such as 7, or a.b.c:7"),
         (["set", "a.b.c@x", "a.b.d:1"], "error: USAGE: 'a.b.d:1' is not a version of a.b.c;"),
-        (["set", "a.b.c@x", "1"], "error: MODEL_NOT_FOUND: there is no model a.b.c"),
+        (["set", "nobody.made.this@x", "1"], "error: MODEL_NOT_FOUND: there is no model nobody.made.this"),
         (["set", "a.b.c@production", "1"], "error: INVALID_REQUEST: alias 'production' cannot be changed so"),
         (["rm", "a.b.c@x\x1b[31m"], r"error: INVALID_REFERENCE: 'x\x1b[31m' in 'a.b.c@x\x1b[31m' is not an alias"),
         (["history", "a.b.c@x", "--at", "then"], "error: USAGE: --at 'then' is not a time such as 2026-10-01"),

@@ -9,6 +9,7 @@ import pytest
 from crash_rounds import CrashRounds
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_ten_rounds_of_kill_9_lose_nothing(session_dir: Path) -> None:
     folder = session_dir / "crash"

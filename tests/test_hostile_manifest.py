@@ -167,6 +167,7 @@ def test_a_manifest_without_end_is_refused_in_bounded_memory(
     assert place.state() == before
 
 
+@pytest.mark.long
 def test_the_longest_list_that_is_allowed_fits_in_memory(place: Place) -> None:
     """2 TiB of file, all digests different: what a version may have, and the most that a server can make us keep."""
     refs = [ChunkRef(number.to_bytes(32, "big"), CHUNK_BYTES) for number in range(CHUNKS_PER_VERSION)]

@@ -87,6 +87,7 @@ def test_points_survive_kill_9_in_the_middle_of_training(own_server: RunningServ
     assert ended_with == {"OK"}
 
 
+@pytest.mark.long
 def test_a_commit_that_waits_in_vain_says_so_and_can_be_tried_again(own_server: RunningServer, weights: Path) -> None:
     own_server.listen = own_server.address
     with wb.connect(own_server.address, retry_limit_s=10) as client:

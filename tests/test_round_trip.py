@@ -55,6 +55,7 @@ def test_a_file_keeps_its_base_name(
     assert sorted(contents(path)) == ["config.json", "größe-模型-🚚.txt"]
 
 
+@pytest.mark.long
 def test_a_sparse_file_costs_neither_bandwidth_nor_disk(own_server: RunningServer, tmp_path: Path) -> None:
     client = own_server.connect()
     sparse = tmp_path / "sparse.bin"

@@ -55,6 +55,7 @@ def test_a_directory_that_is_not_ours_is_refused(data_dir: Path) -> None:
     assert [path.name for path in data_dir.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.long
 def test_a_directory_in_use_is_refused_and_names_who_uses_it(own_server: RunningServer) -> None:
     assert own_server.process is not None
     ran = serve("--listen", "127.0.0.1:0", "--data", own_server.data)

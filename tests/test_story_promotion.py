@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from auth_fixtures import AskingWho, asking
 __all__ = ["asking"]
 
 PATIENCE_S = 60
+T = TypeVar("T")
 
 # Three rounds of gradient descent, each longer than the one before.
 TRAINER = """
@@ -149,6 +151,17 @@ class Load:
                 self._changed.notify_all()
 
 
+def until(found: Callable[[], Sequence[T]]) -> Sequence[T]:
+    """What is found once anything is."""
+    never = threading.Event()
+    for _ in range(PATIENCE_S * 10):
+        result = found()
+        if result:
+            return result
+        never.wait(0.1)
+    pytest.fail(f"nothing was found within {PATIENCE_S} s")
+
+
 def test_from_the_trainer_to_the_serving_node_and_back(
     asking: AskingWho, new_model: Callable[[], str], tmp_path: Path
 ) -> None:
@@ -194,19 +207,14 @@ def test_from_the_trainer_to_the_serving_node_and_back(
             load.stop()
         assert load.wrong == []
         assert load.answered > 20
-        (runs,) = manager.deployments(model)
+        # It reports a version once that has taken over.
+        (runs,) = until(lambda: [node for node in manager.deployments(model) if node.ref == f"{model}:2"])
         assert (runs.node, runs.alias) == ("eu-7", "production")
         assert manager.zombies(model).zombies == ()
         serving.send_signal(signal.SIGKILL)
         assert serving.wait(PATIENCE_S) == -signal.SIGKILL
 
-    never = threading.Event()
-    for _ in range(PATIENCE_S * 10):
-        zombies = manager.zombies(model).zombies
-        if zombies:
-            break
-        never.wait(0.1)
-    (zombie,) = zombies
+    (zombie,) = until(lambda: manager.zombies(model).zombies)
     assert (zombie.deployment.node, wb.ZombieReason.SILENT in zombie.reasons) == ("eu-7", True)
     moves = [(move.action, move.ref.rpartition(":")[2]) for move in manager.alias_history(production)]
     assert moves == [

@@ -94,6 +94,7 @@ def test_what_a_webhook_of_everything_got_is_an_exported_journal(
     assert (proven.code, proven.json["events"]) == (0, len(by_revision))
 
 
+@pytest.mark.long
 def test_what_is_refused_is_sent_again_before_what_comes_after(client: wb.Client, model: str) -> None:
     answers = iter([500, 404, 302, 0])
     with receiving(lambda posted: next(answers, 204)) as receiver:
@@ -231,6 +232,7 @@ def test_another_url_is_tried_at_once_and_another_secret_signs(
         assert revisions(receiver.wait(1), "another-secret-of-ours") == wanted
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_in_between_loses_nothing(own_server: RunningServer, tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_text("weights")
     killed, third, seen = threading.Event(), threading.Event(), itertools.count(1)

@@ -28,8 +28,6 @@ def check_alias_change(
     ]
     if alias in STAGE_ALIASES:
         violations.insert(0, Violation("alias", f"is {alias}, which only promotions and rollbacks move"))
-    elif alias in tuple(Stage):
-        violations.insert(0, Violation("alias", f"is {alias}, the name of a stage; choose another"))
     _refuse(model, alias, violations, f"alias {alias[:80]!r} cannot be changed so")
 
 
