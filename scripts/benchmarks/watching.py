@@ -92,9 +92,9 @@ async def _watch_all(address: str, standing: Path) -> tuple[list[list[int]], flo
                 left -= 1
                 if not left:
                     standing.touch()
-            elif kind == "change":
+            elif kind == "changes":
                 first = first or time.perf_counter()
-                revisions.append(answer.change.revision)
+                revisions += [change.revision for change in answer.changes.changes]
                 if len(revisions) == MOVES:
                     break
         call.cancel()

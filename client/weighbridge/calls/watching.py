@@ -44,9 +44,10 @@ class WatchCalls(Connected):
                     kind = response.WhichOneof("message")
                     if kind == "bookmark":
                         request.after_revision = response.bookmark.revision
-                    elif kind == "change":
-                        yield convert.change_value(response.change, present=False)
-                        request.after_revision = response.change.revision
+                    elif kind == "changes":
+                        for change in response.changes.changes:
+                            yield convert.change_value(change, present=False)
+                            request.after_revision = change.revision
                     elif kind == "present":
                         # Of a model several may stand: the bookmark behind them is where to go on from. A stream that
                         # ends before it begins anew, and says again how those stand that were taken.

@@ -257,15 +257,15 @@ class WatchResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PRESENT_FIELD_NUMBER: _builtins.int
-    CHANGE_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
     BOOKMARK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def present(self) -> Global___WatchedChange:
         """How an alias stands: its last move. Comes at the beginning only."""
 
     @_builtins.property
-    def change(self) -> Global___WatchedChange:
-        """Something that happened."""
+    def changes(self) -> Global___WatchedChanges:
+        """What happened: one change, or several that came close together."""
 
     @_builtins.property
     def bookmark(self) -> Global___Bookmark:
@@ -275,18 +275,42 @@ class WatchResponse(_message.Message):
         self,
         *,
         present: Global___WatchedChange | None = ...,
-        change: Global___WatchedChange | None = ...,
+        changes: Global___WatchedChanges | None = ...,
         bookmark: Global___Bookmark | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "change", b"change", "message", b"message", "present", b"present"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "changes", b"changes", "message", b"message", "present", b"present"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "change", b"change", "message", b"message", "present", b"present"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "changes", b"changes", "message", b"message", "present", b"present"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["present", "change", "bookmark"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["present", "changes", "bookmark"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___WatchResponse: _TypeAlias = WatchResponse  # noqa: Y015
+
+@_typing.final
+class WatchedChanges(_message.Message):
+    """Changes that are told together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___WatchedChange]:
+        """In order of revision; at least one."""
+
+    def __init__(
+        self,
+        *,
+        changes: _abc.Iterable[Global___WatchedChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchedChanges: _TypeAlias = WatchedChanges  # noqa: Y015
 
 @_typing.final
 class WatchedChange(_message.Message):

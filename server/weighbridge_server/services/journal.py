@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -15,7 +15,7 @@ from weighbridge_server.domain.journal.watching import Watching
 from weighbridge_server.domain.ports import EventFilter
 from weighbridge_server.services.handlers import Serialized
 
-_MOST_FRAMES = 256
+_MOST_FRAMES = 64
 
 
 class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
@@ -24,7 +24,7 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
     def __init__(self, journal: Journal, watching: Watching) -> None:
         self._journal = journal
         self._watching = watching
-        self._frames: dict[int, Serialized] = {}
+        self._frames: dict[tuple[int, ...], Serialized] = {}
 
     def ListEvents(
         self, request: journal_pb2.ListEventsRequest, context: grpc.ServicerContext
@@ -60,17 +60,19 @@ class JournalServicer(journal_pb2_grpc.JournalServiceServicer):
         for each in watch:
             if isinstance(each, int):
                 yield journal_pb2.WatchResponse(bookmark=journal_pb2.Bookmark(revision=each))
-            elif each.present:
-                yield convert.change_message(each)
+            elif isinstance(each, Change):
+                yield journal_pb2.WatchResponse(present=convert.change_message(each))
             else:
                 yield self._frame(each)
 
-    def _frame(self, change: Change) -> Serialized:
-        """A change as it is sent: the same for all who watch, so that a thousand cost one message."""
-        frame = self._frames.get(change.revision)
+    def _frame(self, changes: Sequence[Change]) -> Serialized:
+        """Changes as they are sent: the same for all who watch one thing, so that a thousand cost one message."""
+        key = tuple(change.revision for change in changes)
+        frame = self._frames.get(key)
         if frame is None:
-            frame = Serialized(convert.change_message(change).SerializeToString())
+            told = journal_pb2.WatchedChanges(changes=map(convert.change_message, changes))
+            frame = Serialized(journal_pb2.WatchResponse(changes=told).SerializeToString())
             if len(self._frames) >= _MOST_FRAMES:
                 self._frames = {}
-            self._frames[change.revision] = frame
+            self._frames[key] = frame
         return frame

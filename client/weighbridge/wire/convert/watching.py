@@ -7,9 +7,9 @@ from weighbridge.v1 import journal_pb2
 from weighbridge.wire.convert.common import time_message, time_value
 
 
-def change_message(change: Change) -> journal_pb2.WatchResponse:
+def change_message(change: Change) -> journal_pb2.WatchedChange:
     """A change as a message."""
-    message = journal_pb2.WatchedChange(
+    return journal_pb2.WatchedChange(
         revision=change.revision,
         time=time_message(change.time),
         actor=change.actor,
@@ -21,9 +21,6 @@ def change_message(change: Change) -> journal_pb2.WatchResponse:
         previous_ref=change.previous_ref,
         reason=change.reason,
     )
-    if change.present:
-        return journal_pb2.WatchResponse(present=message)
-    return journal_pb2.WatchResponse(change=message)
 
 
 def change_value(message: journal_pb2.WatchedChange, *, present: bool) -> Change:

@@ -19,11 +19,11 @@ from weighbridge_server.domain.journal.changes import change_of, model_of
 
 _MOST_WAITING = 256
 """Events that wait for one watcher."""
-_AT_ONCE = 16
-_PAUSE_S = 0.004
+_AT_ONCE = 8
+_PAUSE_S = 0.006
 """So many watchers are woken at once, with a pause behind them: a thousand threads that all want to run would let no
-short call come to its turn. What happens meanwhile comes to each watcher together, in one waking: a thousand are told
-within a quarter of a second, a dozen at once."""
+short call come to its turn. What happens meanwhile comes to each watcher together, in one waking and one message: a
+thousand are told within a second, however fast the changes come, and a dozen at once."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ on both ways, and is passed over on the second; none is on neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from weighbridge.core.errors import RevisionAhead, Unavailable
 from weighbridge.core.refs import check_alias, check_model_name
@@ -44,8 +44,10 @@ class Watch:
         self._feed.leave(self._subscription)
         self._subscription.end()
 
-    def __iter__(self) -> Iterator[Change | int]:
-        """Changes, and bookmarks: revisions up to which there is nothing more.
+    def __iter__(self) -> Iterator[Change | Sequence[Change] | int]:
+        """How aliases stand, then what happens: changes that came together, in order, and bookmarks.
+
+        A bookmark is a revision up to which there is nothing more.
 
         Raises:
             Unavailable: the server is stopping.
@@ -59,24 +61,24 @@ class Watch:
         finally:
             self.close()
 
-    def _catch_up(self, target: int) -> Iterator[Change]:
+    def _catch_up(self, target: int) -> Iterator[Sequence[Change]]:
         while self._position < target and not self._closed:
             with self._catalog.transaction() as tx:
                 events = tx.events.page(self._wanted, self._position, _PAGE)
             reached = [event for event in events if event.revision <= target]
-            for event in reached:
-                yield change_of(event)
-                self._position = event.revision
+            if reached:
+                yield [change_of(event) for event in reached]
+                self._position = reached[-1].revision
             if len(reached) < _PAGE:
                 self._position = max(self._position, target)
 
-    def _follow(self) -> Iterator[Change | int]:
+    def _follow(self) -> Iterator[Sequence[Change] | int]:
         while True:
             news = self._subscription.take(BOOKMARK_S)
-            for change in news.changes:
-                if change.revision > self._position and self._is_wanted(change):
-                    yield change
-                    self._position = change.revision
+            new = [change for change in news.changes if change.revision > self._position and self._is_wanted(change)]
+            if new:
+                yield new
+                self._position = new[-1].revision
             if self._closed:
                 return
             if news.ended:
