@@ -418,7 +418,8 @@ class Client(
         steps = Steps(
             watch=lambda: other.watch(ref),
             pull=other.pull,
-            report=lambda runs: other.report_deployment(node=node, ref=runs, alias=alias, ttl_s=ttl_s),
+            # Not of the other: a report that is cut off may reach the server after the node has retired.
+            report=lambda runs: self.report_deployment(node=node, ref=runs, alias=alias, ttl_s=ttl_s),
             retire=lambda: self.retire_deployment(node=node, model=model),
             close=other.close,
         )
