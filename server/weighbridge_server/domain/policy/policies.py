@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 
 from weighbridge.core.digest import format_digest
-from weighbridge.core.errors import LimitExceeded, PolicyNotFound, RevisionConflict, WrongState
+from weighbridge.core.errors import LimitExceeded, PolicyNotFound, WrongState
 from weighbridge.core.policies import CheckedByPolicy, Policy, PolicyTerms
 from weighbridge.core.policy_check import check_policy, check_target
 from weighbridge.core.refs import check_prefix, parse_ref, prefixes_of
 from weighbridge.core.values import Version
 from weighbridge_server.domain.access.callers import Caller, Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.expected import check_expected
 from weighbridge_server.domain.lifecycle.pointers import move_of
 from weighbridge_server.domain.policy.gate import governing
 from weighbridge_server.domain.policy.judge import judged
@@ -137,7 +138,8 @@ def _checked(tx: Transaction, policy: Policy, version: Version) -> CheckedByPoli
 def _set(tx: Transaction, prefix: str, target: str, terms: PolicyTerms, expected: int | None) -> str:
     tx.policies.lock(shared=False)
     before = next(iter(tx.policies.governing([prefix], target)), None)
-    _check_expected(prefix, target, before, expected)
+    revision, value = (0, "") if before is None else (before.revision, _digest(before))
+    check_expected(f"the policy of {prefix} for {target}", _resource(prefix, target), revision, value, expected)
     if before is not None and before.terms == terms:
         return str(before.revision)
     if before is None and len(tx.policies.present()) >= MOST_POLICIES:
@@ -166,23 +168,6 @@ def _none_governs(name: str, target: str) -> PolicyNotFound:
     return PolicyNotFound(
         f"no policy governs {name} for {target}; 'weighbridge policy set' sets one",
         details={"prefix": name, "target": target},
-    )
-
-
-def _check_expected(prefix: str, target: str, present: Policy | None, expected: int | None) -> None:
-    revision = 0 if present is None else present.revision
-    if expected is None or expected == revision:
-        return
-    stands = f"is at revision {revision}" if revision else "is not set"
-    wanted = f"revision {expected} was expected" if expected else "none was expected"
-    raise RevisionConflict(
-        f"the policy of {prefix} for {target} {stands}, and {wanted}: somebody set it first. Look again and decide "
-        "anew",
-        details={
-            "resource": _resource(prefix, target),
-            "revision": str(revision),
-            "value": "" if present is None else _digest(present),
-        },
     )
 
 

@@ -10,7 +10,6 @@ from blake3 import blake3
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import (
     LimitExceeded,
-    RevisionConflict,
     SchemaNotFound,
     SchemaViolated,
     Violation,
@@ -19,6 +18,7 @@ from weighbridge.core.refs import ALL_NAMES, check_prefix, prefixes_of
 from weighbridge.core.values import CheckedVersion, Record, Schema, SchemaRevision, Version
 from weighbridge_server.domain.access.callers import Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.expected import check_expected
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.registry.versions_below import versions_below
@@ -200,7 +200,8 @@ def _existing(tx: Transaction, which: SchemaRevision) -> Schema:
 def _set(tx: Transaction, prefix: str, text: str, expected: int | None) -> str:
     tx.schemas.lock(shared=False)
     before = tx.schemas.first([prefix])
-    _check_expected(prefix, before, expected)
+    revision, value = (0, "") if before is None else (before.revision, _digest(before))
+    check_expected(f"the schema of {prefix}", f"schema/{prefix}", revision, value, expected)
     if before is not None and before.json_schema == text:
         return str(before.revision)
     if before is None and len(tx.schemas.present()) >= MOST_PREFIXES:
@@ -212,22 +213,6 @@ def _set(tx: Transaction, prefix: str, text: str, expected: int | None) -> str:
     states = ("" if schema is None else _state(schema) for schema in (before, after))
     tx.record(Change("schema.set", f"schema/{prefix}", *states))
     return str(after.revision)
-
-
-def _check_expected(prefix: str, present: Schema | None, expected: int | None) -> None:
-    revision = 0 if present is None else present.revision
-    if expected is None or expected == revision:
-        return
-    stands = f"is at revision {revision}" if revision else "is not set"
-    wanted = f"revision {expected} was expected" if expected else "none was expected"
-    raise RevisionConflict(
-        f"the schema of {prefix} {stands}, and {wanted}: somebody set it first. Look again and decide anew",
-        details={
-            "resource": f"schema/{prefix}",
-            "revision": str(revision),
-            "value": "" if present is None else _digest(present),
-        },
-    )
 
 
 def _state(schema: Schema) -> str:
