@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import yaml
 
 from weighbridge.cli.completion import complete_model
 from weighbridge.cli.documents import print_json
 from weighbridge.cli.expression_error import print_expression_error
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
-from weighbridge.cli.policy_file import policy_text, read_policy
+from weighbridge.cli.policy_file import policy_document, policy_text, read_policy
 from weighbridge.cli.render import print_facts, print_table
 from weighbridge.cli.text import visible
 from weighbridge.cli.transfer import FOUND_SOMETHING
@@ -231,7 +230,7 @@ def _document(shown: Policy) -> dict[str, Any]:
         "revision": shown.revision,
         "actor": shown.actor,
         "set_time": None if shown.set_time is None else rfc3339(shown.set_time),
-        "policy": yaml.safe_load(policy_text(shown.terms)),
+        "policy": policy_document(shown.terms),
     }
 
 

@@ -53,6 +53,11 @@ def read_policy(file: str) -> PolicyTerms:
 
 def policy_text(terms: PolicyTerms) -> str:
     """The terms as YAML, fit to be changed and set again."""
+    return yaml.safe_dump(policy_document(terms), sort_keys=False, allow_unicode=True, width=110)
+
+
+def policy_document(terms: PolicyTerms) -> dict[str, Any]:
+    """The terms with the names that a file has."""
     document: dict[str, Any] = {
         "rules": [
             {"name": rule.name, "cel": rule.cel, **({"message": rule.message} if rule.message else {})}
@@ -63,7 +68,7 @@ def policy_text(terms: PolicyTerms) -> str:
         document["approvals"] = {"count": terms.approvals.count, "role": str(terms.approvals.role)}
     document["incumbent_missing"] = str(terms.incumbent_missing)
     document["automatic"] = terms.automatic
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
+    return document
 
 
 class _Reading:
