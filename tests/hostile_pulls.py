@@ -19,6 +19,8 @@ from weighbridge.v1 import transfer_pb2
 
 STALL_S = 0.4
 RETRY_S = 1.0
+IMPATIENT_S = 45
+"""Less than the 60 s that a client waits which does not know of the two limits above."""
 GROWTH_MB = 100
 """Most that an endless or inflated answer may cost; it is measured to cost less than half of it."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
@@ -310,6 +309,7 @@ def test_pages_of_events_are_stable_while_changes_are_made(storage: Storage) -> 
 # -- size --------------------------------------------------------------------------------------
 
 
+@pytest.mark.timeout(60)  # some seconds by index; a plan that reads a table for each chunk takes minutes
 def test_presence_is_looked_up_by_index_although_no_statistics_say_so(storage: Storage) -> None:
     upload_id = storage.begin()
     # What the first large push leaves, before PostgreSQL has looked at it: many chunks, all of one version,
@@ -340,14 +340,11 @@ def test_presence_is_looked_up_by_index_although_no_statistics_say_so(storage: S
         storage.sql(statement)
     digests = [bytes(digest) for (digest,) in storage.sql("SELECT digest FROM chunk ORDER BY id DESC LIMIT 16384")]
     list_of_one = [ChunkRef(digest, 1000) for digest in digests]
-    began = time.monotonic()
     assert storage.uploads.find_missing("ada", upload_id, [*digests[1:], bytes(32)]) == [bytes(32)]
     assert storage.uploads.find_missing("ada", upload_id, digests) == []
     assert storage.uploads.put_manifest("ada", upload_id, [file_manifest("a.bin", list_of_one)]) == 1
     with storage.catalog.transaction() as tx:
         assert tx.versions.outside(MODEL, 1, [*digests, bytes(32)]) == [bytes(32)]
-    # Some 0.8 s on two cores; a plan that reads a table for each chunk takes minutes.
-    assert time.monotonic() - began < 8
 
 
 # -- connections -------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,11 +86,10 @@ def test_no_server_means_no_models_and_no_word(ask: Ask, address: str) -> None:
     assert ask("versions", "te", address=address) == []
 
 
+@pytest.mark.timeout(25)  # another call would wait for 30 s
 def test_a_server_that_does_not_answer_is_not_waited_for(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.monotonic()
         assert ask("versions", "te", address=f"127.0.0.1:{silent.getsockname()[1]}") == []
-        assert time.monotonic() - began < 5  # a call has 30 s; the rest is the start of a busy machine's Python
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

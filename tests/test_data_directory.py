@@ -156,12 +156,13 @@ def test_a_directory_without_write_access_is_refused(tmp_path: Path) -> None:
         DataDirectory.open(tmp_path / "data")
 
 
+@pytest.mark.timeout(25)  # a server that starts would wait for 30 s
 def test_a_second_opener_is_refused_and_told_by_whom(tmp_path: Path) -> None:
     with _hold(tmp_path / "data") as holder:
         begun = time.monotonic()
         with pytest.raises(StartupFailed, match=rf"in use by process {holder.pid}\b") as caught:
             DataDirectory.open(tmp_path / "data", wait_s=0.2)
-        assert 0.2 <= time.monotonic() - begun < 5
+        assert time.monotonic() - begun >= 0.2
         assert caught.value.details["pid"] == str(holder.pid)
         holder.kill()
 

@@ -299,16 +299,15 @@ def test_another_major_version_is_refused_naming_backup_and_restore(room: Path) 
         pass
 
 
+@pytest.mark.timeout(90)  # the child's end is noticed, not waited for: a start may take 120 s
 def test_a_failed_start_says_what_postgres_said_and_leaves_nothing_running(room: Path) -> None:
     with running(room / "data"):
         pass
     with (room / "data" / "postgres" / "cluster" / "postgresql.conf").open("a") as file:
         file.write("no_such_setting = 1\n")
 
-    begun = time.monotonic()
     with pytest.raises(StartupFailed, match=r"(?s)postgres\.log.*no_such_setting"), running(room / "data"):
         pass
-    assert time.monotonic() - begun < 30  # the child's end was noticed, not waited out
 
     DataDirectory.open(room / "data", wait_s=0).close()
     assert not (room / "data" / "postgres" / "socket-directory").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from itertools import count, repeat
 from pathlib import Path
@@ -13,7 +12,7 @@ import grpc
 import pytest
 
 import weighbridge as wb
-from hostile_pulls import RETRY_S, STALL_S
+from hostile_pulls import IMPATIENT_S, STALL_S
 from hostile_server import MODEL, HostileServer, durable, until_ended, verified
 from weighbridge.client import Client
 from weighbridge.core import errors
@@ -72,6 +71,7 @@ def _never_durable(server: HostileServer, requests: Any, context: grpc.ServicerC
     until_ended(context)
 
 
+@pytest.mark.timeout(IMPATIENT_S)
 @pytest.mark.parametrize(
     "acks", [_never, _read_and_never, _others, _others_without_end, _one_without_end, _never_durable]
 )
@@ -80,10 +80,8 @@ def test_a_push_that_is_not_acknowledged_ends(
 ) -> None:
     hostile.upload = lambda requests, context: acks(hostile, requests, context)
     _TAKEN.clear()
-    began = time.monotonic()
     with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
         sdk.push(MODEL, weights)
-    assert time.monotonic() - began < 10
     assert hostile.calls == ["abort"]
     if acks is _read_and_never:
         assert max(map(len, _TAKEN)) <= 16, "the credit of 32 MiB a stream, and no more"
@@ -127,13 +125,12 @@ def test_an_upload_that_is_ended_early_again_and_again_goes_on_with_the_rest(
     assert hostile.calls == ["commit"]
 
 
+@pytest.mark.timeout(IMPATIENT_S)
 def test_an_upload_that_is_ended_at_once_is_never_committed(hostile: HostileServer, sdk: Client, weights: Path) -> None:
     """With status OK, as if everything had been taken."""
     hostile.upload = lambda requests, context: iter([])
-    began = time.monotonic()
     with pytest.raises(errors.StorageFailed, match=f"{hostile.address} ended an upload before"):
         sdk.push(MODEL, weights)
-    assert time.monotonic() - began < RETRY_S + 5
     assert hostile.calls == ["abort"]
 
 
@@ -154,15 +151,14 @@ def test_a_manifest_that_is_never_taken_ends_the_push(hostile: HostileServer, sd
     assert hostile.calls == ["abort"]
 
 
-def test_a_push_to_a_server_that_is_gone_ends_in_time(hostile: HostileServer, sdk: Client, weights: Path) -> None:
+@pytest.mark.timeout(IMPATIENT_S)
+def test_a_push_to_a_server_that_is_gone_ends(hostile: HostileServer, sdk: Client, weights: Path) -> None:
     def gone(request: Any) -> Any:
         hostile.stop()
 
     hostile.find_missing = gone
-    began = time.monotonic()
     with pytest.raises(wb.Unavailable):
         sdk.push(MODEL, weights)
-    assert time.monotonic() - began < RETRY_S + 2
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -121,6 +120,7 @@ class _Slow:
         threading.Event().wait(0.05)
 
 
+@pytest.mark.timeout(50)  # the patience with a server that is away is 60 s
 def test_giving_up_while_the_server_is_away_does_not_wait_for_it(own_server: RunningServer, weights: Path) -> None:
     reached, gone = threading.Event(), threading.Event()
 
@@ -138,7 +138,5 @@ def test_giving_up_while_the_server_is_away_does_not_wait_for_it(own_server: Run
         assert reached.wait(60)
         own_server.kill()
         gone.set()
-        began = time.monotonic()
         version.abort()
-        assert time.monotonic() - began < 30, "the patience with a server that is away is 60 s"
     own_server.start()
