@@ -147,6 +147,17 @@ def test_of_several_metrics_everything_wrong_is_listed(client: wb.Client, new_mo
     version.abort()
 
 
+def test_a_push_that_is_refused_for_its_metrics_has_changed_nothing(
+    client: wb.Client, new_model: NewModel, weights: Path
+) -> None:
+    model = new_model()
+    with pytest.raises(wb.InvalidRequest) as refused:
+        client.push(model, weights, metrics={"": 0.5, "loss": "high", "good": 1.0})  # type: ignore[dict-item]
+    assert len(refused.value.violations) == 2
+    with pytest.raises(wb.ModelNotFound):
+        client.model(model)
+
+
 POINTS = st.tuples(
     st.sampled_from(["a", "b", "loss/train", "损失"]),
     st.floats() | st.sampled_from([math.nan, 1.0]),

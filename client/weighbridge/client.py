@@ -30,8 +30,9 @@ from weighbridge.calls.webhooks import WebhookCalls
 from weighbridge.core.deployment_check import check_report
 from weighbridge.core.deployments import DEFAULT_TTL_S
 from weighbridge.core.errors import UsageError
+from weighbridge.core.record_check import check_metrics
 from weighbridge.core.refs import check_model_name, parse_alias, parse_ref
-from weighbridge.core.values import Dataset, Parent, Record, Scalar
+from weighbridge.core.values import Dataset, MetricPoint, Parent, Record, Scalar
 from weighbridge.fetch import fetch_manifest
 from weighbridge.follow import Follower, Steps, Swap, default_node
 from weighbridge.load import load_tensors
@@ -231,11 +232,12 @@ class Client(
         Raises:
             SourceUnreadable, SourceChanged, InvalidPath and what ``begin`` raises.
         """
-        sources = scan(paths)  # before anything is begun, so that a refusal changes nothing
+        # Before anything is begun, so that a refusal changes nothing.
+        sources = scan(paths)
+        check_metrics([MetricPoint(name, value) for name, value in (metrics or {}).items()])
         with self.begin(model, **record) as version:
             version.add_sources(sources)
-            for name, value in (metrics or {}).items():
-                version.log_metric(name, value)
+            version.log_metrics(metrics or {})
         assert version.result is not None, "a block that ends without an exception has committed"
         return version.result
 
