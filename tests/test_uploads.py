@@ -45,6 +45,7 @@ from weighbridge.core.errors import (
 from weighbridge.core.limits import CHUNK_BYTES, FILES_PER_VERSION
 from weighbridge.core.manifest import file_manifest, manifest_digest
 from weighbridge.core.values import MetricPoint, Parent, Record, Relation, Upload
+from weighbridge_server.domain.housekeeping import Housekeeping
 
 
 @pytest.fixture
@@ -320,17 +321,13 @@ def _aborted(storage: Storage, upload_id: str) -> None:
     storage.uploads.abort("ada", upload_id)  # again: nothing happens
 
 
-def _lease_ran_out(storage: Storage, upload_id: str) -> None:
-    storage.sql("UPDATE upload SET lease_expires_time = now() - interval '1 second' WHERE id = %s", upload_id)
-
-
 def _hard_expired(storage: Storage, upload_id: str) -> None:
     storage.sql("UPDATE upload SET hard_expires_time = now() - interval '1 second' WHERE id = %s", upload_id)
 
 
 @pytest.mark.parametrize(
     ("end", "said"),
-    [(_aborted, "was aborted"), (_lease_ran_out, "has expired"), (_hard_expired, "has expired")],
+    [(_aborted, "was aborted"), (_hard_expired, "has expired")],
 )
 def test_an_upload_that_ended_takes_nothing_any_more(
     storage: Storage, end: Callable[[Storage, str], None], said: str
@@ -354,6 +351,29 @@ def test_an_upload_that_ended_takes_nothing_any_more(
         storage.versions.get(MODEL)
     # What was sent need not be sent again.
     assert storage.uploads.find_missing("ada", storage.begin(), [one.digest]) == []
+
+
+@pytest.mark.parametrize("noticed", [False, True])
+def test_an_upload_whose_lease_ran_out_is_opened_again_by_any_call(storage: Storage, noticed: bool) -> None:
+    """A trainer that was cut off for hours, or whose server's clock jumped, loses neither chunks nor metrics."""
+    upload_id, one = storage.begin(), chunk("away")
+    file = file_of("a.bin", [one])
+    calls: list[Callable[[], object]] = [
+        lambda: storage.uploads.renew("ada", upload_id),
+        lambda: storage.send(upload_id, [one]),
+        lambda: storage.uploads.find_missing("ada", upload_id, [one.digest]),
+        lambda: storage.uploads.put_manifest("ada", upload_id, [file]),
+        lambda: storage.uploads.commit("ada", upload_id, manifest_digest([file]), Record(), []),
+    ]
+    for call in calls:
+        storage.sql("UPDATE upload SET lease_expires_time = now() - interval '1 second'")
+        if noticed:
+            Housekeeping(storage.catalog).run_once()
+            assert storage.sql("SELECT state FROM upload") == [("expired",)]
+        call()
+    assert storage.versions.get(MODEL).version == 1
+    Housekeeping(storage.catalog).run_once()
+    assert storage.sql("SELECT state FROM upload") == [("committed",)]
 
 
 def test_every_call_renews_the_lease_but_never_beyond_the_hard_expiry(storage: Storage) -> None:

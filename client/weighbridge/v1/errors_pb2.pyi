@@ -85,7 +85,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PRINCIPAL_EXISTS: _ErrorReason.ValueType  # 31
     """ALREADY_EXISTS. A principal of that name is there already."""
     ERROR_REASON_UPLOAD_ENDED: _ErrorReason.ValueType  # 40
-    """FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
+    """FAILED_PRECONDITION. The upload was committed, was aborted, or has passed its hard expiry."""
     ERROR_REASON_CHUNKS_MISSING: _ErrorReason.ValueType  # 41
     """FAILED_PRECONDITION. Chunks that a manifest or a commit needs are not held: call FindMissingChunks
     and send what it reports.
@@ -225,7 +225,7 @@ ERROR_REASON_MODEL_EXISTS: ErrorReason.ValueType  # 30
 ERROR_REASON_PRINCIPAL_EXISTS: ErrorReason.ValueType  # 31
 """ALREADY_EXISTS. A principal of that name is there already."""
 ERROR_REASON_UPLOAD_ENDED: ErrorReason.ValueType  # 40
-"""FAILED_PRECONDITION. The upload was committed, was aborted, or its lease ran out."""
+"""FAILED_PRECONDITION. The upload was committed, was aborted, or has passed its hard expiry."""
 ERROR_REASON_CHUNKS_MISSING: ErrorReason.ValueType  # 41
 """FAILED_PRECONDITION. Chunks that a manifest or a commit needs are not held: call FindMissingChunks
 and send what it reports.

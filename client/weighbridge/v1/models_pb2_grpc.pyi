@@ -90,8 +90,8 @@ class ModelServiceStub:
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
-    the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+    violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
     Errors:
@@ -171,8 +171,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
-    the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+    violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
     Errors:
@@ -279,8 +279,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
         """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-        Refused while an upload of it is open. An upload is ended by its commit, by AbortVersion, or by its lease, which
-        the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+        Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+        violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
         or the version was committed and is hidden with the rest.
 
         Errors:

@@ -149,9 +149,11 @@ class VersionServiceServicer:
     def BeginVersion(self, request, context):
         """Opens an upload for a new version of a model and checks the record, before a byte of weights is sent.
 
-        The upload is leased: each call that names it renews the lease, and so does RenewUpload. When the
-        lease runs out, or at its hard expiry at the latest, the upload ends as if aborted. The chunks of an
-        upload that ended are kept for 24 h, so that the next try does not send them again.
+        The upload is leased: each call that names it renews the lease, and so does RenewUpload. An upload whose lease
+        ran out holds nothing any more, neither its model nor its parents, and is forgotten after 24 h; until then a call
+        that names it opens it again, so that who was away, or whose clock jumped, loses nothing. At its hard expiry it
+        ends as if aborted. The chunks of an upload that ended are kept for 24 h, so that the next try does not send them
+        again.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
@@ -208,7 +210,7 @@ class VersionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenewUpload(self, request, context):
-        """Renews the lease of an open upload.
+        """Renews the lease of an upload, which may have run out.
 
         Errors:
         NOT_FOUND / UPLOAD_NOT_FOUND

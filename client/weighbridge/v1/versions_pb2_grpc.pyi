@@ -55,9 +55,11 @@ class VersionServiceStub:
     BeginVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.BeginVersionRequest, _versions_pb2.Upload]
     """Opens an upload for a new version of a model and checks the record, before a byte of weights is sent.
 
-    The upload is leased: each call that names it renews the lease, and so does RenewUpload. When the
-    lease runs out, or at its hard expiry at the latest, the upload ends as if aborted. The chunks of an
-    upload that ended are kept for 24 h, so that the next try does not send them again.
+    The upload is leased: each call that names it renews the lease, and so does RenewUpload. An upload whose lease
+    ran out holds nothing any more, neither its model nor its parents, and is forgotten after 24 h; until then a call
+    that names it opens it again, so that who was away, or whose clock jumped, loses nothing. At its hard expiry it
+    ends as if aborted. The chunks of an upload that ended are kept for 24 h, so that the next try does not send them
+    again.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
@@ -102,7 +104,7 @@ class VersionServiceStub:
       NOT_FOUND / UPLOAD_NOT_FOUND
     """
     RenewUpload: _grpc.UnaryUnaryMultiCallable[_versions_pb2.RenewUploadRequest, _versions_pb2.Upload]
-    """Renews the lease of an open upload.
+    """Renews the lease of an upload, which may have run out.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
@@ -230,9 +232,11 @@ class VersionServiceAsyncStub(VersionServiceStub):
     BeginVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.BeginVersionRequest, _versions_pb2.Upload]  # type: ignore[assignment]
     """Opens an upload for a new version of a model and checks the record, before a byte of weights is sent.
 
-    The upload is leased: each call that names it renews the lease, and so does RenewUpload. When the
-    lease runs out, or at its hard expiry at the latest, the upload ends as if aborted. The chunks of an
-    upload that ended are kept for 24 h, so that the next try does not send them again.
+    The upload is leased: each call that names it renews the lease, and so does RenewUpload. An upload whose lease
+    ran out holds nothing any more, neither its model nor its parents, and is forgotten after 24 h; until then a call
+    that names it opens it again, so that who was away, or whose clock jumped, loses nothing. At its hard expiry it
+    ends as if aborted. The chunks of an upload that ended are kept for 24 h, so that the next try does not send them
+    again.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
@@ -277,7 +281,7 @@ class VersionServiceAsyncStub(VersionServiceStub):
       NOT_FOUND / UPLOAD_NOT_FOUND
     """
     RenewUpload: _aio.UnaryUnaryMultiCallable[_versions_pb2.RenewUploadRequest, _versions_pb2.Upload]  # type: ignore[assignment]
-    """Renews the lease of an open upload.
+    """Renews the lease of an upload, which may have run out.
 
     Errors:
       NOT_FOUND / UPLOAD_NOT_FOUND
@@ -408,9 +412,11 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_versions_pb2.Upload, _abc.Awaitable[_versions_pb2.Upload]]:
         """Opens an upload for a new version of a model and checks the record, before a byte of weights is sent.
 
-        The upload is leased: each call that names it renews the lease, and so does RenewUpload. When the
-        lease runs out, or at its hard expiry at the latest, the upload ends as if aborted. The chunks of an
-        upload that ended are kept for 24 h, so that the next try does not send them again.
+        The upload is leased: each call that names it renews the lease, and so does RenewUpload. An upload whose lease
+        ran out holds nothing any more, neither its model nor its parents, and is forgotten after 24 h; until then a call
+        that names it opens it again, so that who was away, or whose clock jumped, loses nothing. At its hard expiry it
+        ends as if aborted. The chunks of an upload that ended are kept for 24 h, so that the next try does not send them
+        again.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND: create the model first. Metadata `model` says which: it may be a parent's. Of the
@@ -473,7 +479,7 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _versions_pb2.RenewUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.Upload, _abc.Awaitable[_versions_pb2.Upload]]:
-        """Renews the lease of an open upload.
+        """Renews the lease of an upload, which may have run out.
 
         Errors:
           NOT_FOUND / UPLOAD_NOT_FOUND

@@ -58,7 +58,7 @@ class UploadRow:
     model: str
     actor: str
     state: str
-    """``open``, ``committed``, ``aborted`` or ``expired``: an open one whose time ran out reads as expired."""
+    """``open``, ``committed``, ``aborted``, or ``expired``: past its hard expiry. One whose lease ran out is open."""
     lease_expires_time: datetime
     hard_expires_time: datetime
     committed_ref: str
@@ -307,16 +307,18 @@ class UploadRows(Protocol):
 
     def get(self, upload_id: str, *, lock: bool = False) -> UploadRow | None: ...
 
-    def renew(self, upload_id: str, lease_s: int) -> None: ...
+    def renew(self, upload_id: str, lease_s: int) -> None:
+        """Opens it again where its lease had run out."""
+        ...
 
     def abort(self, upload_id: str) -> None: ...
 
     def open_of(self, model: str, most: int) -> list[UploadRow]:
-        """The open uploads of a model, the newest first; at most ``most``."""
+        """The open uploads of a model whose lease runs, the newest first; at most ``most``."""
         ...
 
     def open_children(self, ref: str, most: int) -> list[UploadRow]:
-        """The open uploads that name ``name:number`` as a parent, the newest first; at most ``most``."""
+        """Those whose lease runs and that name ``name:number`` as a parent, the newest first; at most ``most``."""
         ...
 
     def expire(self) -> int:

@@ -41,8 +41,8 @@ class UploadRows:
         rows = self._database.rows(
             f"""
             SELECT m.name, u.actor,
-                   CASE WHEN u.state = 'open' AND now() >= least(u.lease_expires_time, u.hard_expires_time)
-                        THEN 'expired' ELSE u.state END,
+                   CASE WHEN u.state NOT IN ('open', 'expired') THEN u.state
+                        WHEN now() < u.hard_expires_time THEN 'open' ELSE 'expired' END,
                    u.lease_expires_time, u.hard_expires_time,
                    (SELECT m.name || ':' || v.number FROM version v WHERE v.id = u.version_id), u.commit_digest
             FROM upload u JOIN model m ON m.id = u.model_id
@@ -59,8 +59,9 @@ class UploadRows:
         """See the port."""
         self._database.rows(
             """
-            UPDATE upload SET lease_expires_time = least(now() + make_interval(secs => %s), hard_expires_time)
-            WHERE id = %s
+            UPDATE upload SET lease_expires_time = least(now() + make_interval(secs => %s), hard_expires_time),
+                state = 'open', ended_time = NULL
+            WHERE id = %s AND state IN ('open', 'expired')
             """,
             (lease_s, upload_id),
         )

@@ -1,7 +1,8 @@
 """A version on its way in: begin, chunks, manifest, commit.
 
 Nothing of an upload is visible before its commit, which is one transaction. What a crash leaves at any
-point is an open upload whose lease runs out, and chunks that are held for it until it is cleaned away.
+point is an open upload whose lease runs out, and chunks that are held for it until it is cleaned away. As long as
+they are held, a call that names the upload opens it again: a trainer that was away for hours loses no metrics.
 """
 
 from __future__ import annotations
