@@ -217,14 +217,23 @@ def test_memory_does_not_grow_with_the_file(client: wb.Client, push: Push) -> No
     assert at_once < size + 24 * CHUNK_BYTES
 
 
-def test_the_cache_of_chunks_is_read_and_filled(
-    sdk: wb.Client, hostile: HostileServer, honest: Content, cache_dir: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_cache_of_chunks_is_read_and_not_filled(
+    sdk: wb.Client,
+    hostile: HostileServer,
+    honest: Content,
+    tmp_path: Path,
+    cache_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_CACHE_LIMIT", "1GB")
-    for _ in range(2):
-        with sdk.open(REF, "deep/big.bin") as file:
-            assert file.read() == RAW
-        assert len(hostile.asked) == 61
+    with sdk.open(REF, "deep/big.bin") as file:
+        assert file.read() == RAW
+    assert not list(cache_dir.rglob("*"))
+    hostile.asked.clear()
+    sdk.pull(REF, tmp_path / "out", include=["deep/big.bin"])
+    with sdk.open(REF, "deep/big.bin") as file:
+        assert file.read() == RAW
+    assert len(hostile.asked) == 61
     damaged = cache_dir / "chunks" / hostile.asked[7].hex()[:2] / hostile.asked[7].hex()[2:]
     flip(damaged, 1000)
     with sdk.open(REF, "deep/big.bin") as file:

@@ -306,10 +306,10 @@ class Client(
         exclude: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Loads tensors of a version straight into memory; no file is written but the cache of chunks.
+        """Loads tensors of a version straight into memory; nothing is written to disk.
 
-        Only the chunks that hold what is wanted are fetched, several at once, those of the cache not at all; each is
-        verified before a byte of it is used. It takes the memory of the tensors, the headers of their files and some
+        Only the chunks that hold what is wanted are fetched, several at once, those that a pull left in the cache not
+        at all; each is verified before a byte of it is used. It takes the memory of the tensors, the headers of their files and some
         20 chunks of 2 MiB.
 
         Formats, known by a file's first bytes:

@@ -54,7 +54,7 @@ class PullCounts:
 
 
 class Filling:
-    """Brings the lacking chunks of one pull or load; each comes over the wire once, and is kept in the cache."""
+    """Brings the lacking chunks of one pull or load; each comes over the wire once."""
 
     def __init__(
         self,
@@ -65,10 +65,24 @@ class Filling:
         patience: Patience,
         progress: Progress,
         given_up: GivenUp,
+        *,
+        keep: bool,
     ) -> None:
-        """``given_up``: set when a call of this is interrupted; must end the calls of the stores that it is given."""
+        """Brings nothing yet.
+
+        Args:
+            destination: takes each chunk at every place of it.
+            manifest: names the files of the places.
+            lacking: what to bring; what came is taken out.
+            cache: of chunks.
+            patience: for how long the store may be out of reach.
+            progress: is told what is done.
+            given_up: set when a call of this is interrupted; must end the calls of the stores that it is given.
+            keep: whether what comes over the wire is kept in the cache.
+        """
         self.counts = PullCounts()
         self._cache = cache
+        self._keep = keep
         self._destination = destination
         self._manifest = manifest
         self._lacking = lacking
@@ -151,7 +165,8 @@ class Filling:
 
     def _receive_one(self, chunk: EncodedChunk) -> None:
         places, raw = self._place(chunk)
-        self._cache.add(chunk)
+        if self._keep:
+            self._cache.add(chunk)
         with self._lock:
             self.counts.chunks_received += 1
             self.counts.bytes_received += len(chunk.payload)

@@ -17,7 +17,10 @@ _READERS = 2
 
 
 class NearestChunks:
-    """The chunks of one version, for those who read them into memory. Safe to use from several threads."""
+    """The chunks of one version, for those who read them into memory. Safe to use from several threads.
+
+    The cache of chunks is read and not filled: whoever wants no second copy on disk gets none.
+    """
 
     def __init__(self, connection: Connection, manifest: Manifest, cache: ChunkCache, progress: Progress) -> None:
         """``manifest``: the numbers of its files stand for them in places, and an error names one of them."""
@@ -43,7 +46,7 @@ class NearestChunks:
         self._progress.begin(len(files), bytes_total)
         patience = self._connection.patience() if patient else Patience(0.0)
         given_up = GivenUp()
-        filling = Filling(sink, self._manifest, places, self._cache, patience, self._progress, given_up)
+        filling = Filling(sink, self._manifest, places, self._cache, patience, self._progress, given_up, keep=False)
         for local in nearer:
             filling.take_from(local, threads=1)
         filling.take_from(self._cache, threads=_READERS)

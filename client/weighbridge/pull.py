@@ -66,7 +66,7 @@ def pull_version(
     with Destination(folder, manifest_digest(chosen)) as destination:
         manifest = replace(whole, files=chosen)
         lacking = _lacking(destination, manifest, _in_place(folder, chosen, progress, given_up), progress)
-        filling = Filling(destination, manifest, lacking, cache, patience, progress, given_up)
+        filling = Filling(destination, manifest, lacking, cache, patience, progress, given_up, keep=True)
         _take_what_is_here(filling, folder, manifest, lacking, cache)
         filling.bring(
             [RemoteStore(connection, ref=manifest.ref, lane=lane, given_up=given_up) for lane in range(LANES)]
