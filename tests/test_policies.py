@@ -420,3 +420,18 @@ def test_everything_that_is_wrong_with_a_policy_is_said_at_once(client: wb.Clien
         "approvals",
         "automatic",
     ]
+
+
+def test_a_pattern_that_takes_for_ever_fails_its_rule_and_holds_up_nobody(
+    client: wb.Client, model: str, push: Push
+) -> None:
+    """Its model is locked meanwhile: it is given up after some seconds, and with it what negates it."""
+    slow = r'candidate.description.matches("^(a+)(a+)(a+)(a+)(a+)\\1\\2\\3\\4\\5$")'
+    client.set_policy(model, "staging", [wb.PolicyRule("slow", slow), wb.PolicyRule("not", f"!{slow}"), FAST])
+    ref = push({"p95_ms": 40}, description="a" * 401)
+    with pytest.raises(wb.PolicyRefused) as refusal:
+        client.promote(ref, "staging")
+    assert list(failing(refusal)) == ["slow", "not"]
+    verdict = client.promote(push({"p95_ms": 40}, description="b"), "staging", dry_run=True).verdict
+    assert verdict is not None
+    assert [rule.outcome for rule in verdict.rules] == ["failed", "passed", "passed"]

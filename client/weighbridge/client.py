@@ -309,8 +309,8 @@ class Client(
         """Loads tensors of a version straight into memory; nothing is written to disk.
 
         Only the chunks that hold what is wanted are fetched, several at once, those that a pull left in the cache not
-        at all; each is verified before a byte of it is used. It takes the memory of the tensors, the headers of their files and some
-        20 chunks of 2 MiB.
+        at all; each is verified before a byte of it is used. It takes the memory of the tensors, the headers of their
+        files and some 20 chunks of 2 MiB.
 
         Formats, known by a file's first bytes:
 

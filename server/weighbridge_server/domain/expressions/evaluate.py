@@ -65,7 +65,7 @@ class Evaluation:
     """How expressions are evaluated on a document."""
 
     document: Document
-    matches: Callable[[str, str], bool]
+    matches: Callable[[str, str], bool | None]
     """Whether a pattern is found in a text."""
     nan: bool = True
     """Whether NaN is a value, which compares as IEEE 754 says; else it is missing."""

@@ -81,10 +81,13 @@ class SearchRows(Protocol):
         """These metrics of these versions, in order of name."""
         ...
 
-    def matches(self, text: str, pattern: str) -> bool:
-        """Whether a regular expression, which can be read, is found in a text: as ``matches`` in a filter."""
+    def matches(self, text: str, pattern: str) -> bool | None:
+        """Whether a regular expression, which can be read, is found in a text: as ``matches`` in a filter.
+
+        None: that takes too long to find out, of this one or of all in this transaction.
+        """
         ...
 
     def unreadable(self, patterns: Sequence[Constant]) -> list[Mistake]:
-        """The regular expressions that are none."""
+        """The regular expressions that are none, or that take too long to read."""
         ...

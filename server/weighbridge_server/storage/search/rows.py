@@ -15,7 +15,10 @@ among thousands, and a wrong guess costs a second. Here the ways are tried inste
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import peewee
@@ -41,6 +44,9 @@ _WALKED_PLAIN = 3
 _MOST_NARROWED = 8
 """Statements that look whether few versions are in question."""
 _TIME_LIMIT_S = 10
+_MATCHING_S = 2.0
+"""How long the regular expressions of one transaction may take together: some of a few characters take for ever."""
+_LIMIT_TIME = "SELECT set_config('statement_timeout', %s, true)"
 _SETTINGS = {
     "statement_timeout": f"{_TIME_LIMIT_S}s",
     # Parameters are looked at each time: a plan for any name would be one for the rarest.
@@ -55,6 +61,10 @@ _ONE_BY_ONE = {"enable_nestloop": "on", "enable_hashjoin": "off", "enable_mergej
 _ALL_AT_ONCE = {"enable_nestloop": "off", "enable_hashjoin": "off", "enable_mergejoin": "on"}
 
 
+class _TooLong(Exception):
+    """A regular expression took more time than there is."""
+
+
 class SearchRows:
     """Implements the domain's ``SearchRows`` within one transaction."""
 
@@ -62,6 +72,7 @@ class SearchRows:
         self._database = database
         self._set_already: dict[str, str] = {}
         """What this transaction was told."""
+        self._matching_left_s = _MATCHING_S
 
     def newest(self) -> int:
         """See the port."""
@@ -93,9 +104,13 @@ class SearchRows:
             found.setdefault(version_id, []).append(MetricSummary(*said))
         return found
 
-    def matches(self, text: str, pattern: str) -> bool:
+    def matches(self, text: str, pattern: str) -> bool | None:
         """See the port."""
-        ((found,),) = self._database.rows("SELECT %s ~ %s", (text, pattern))
+        try:
+            with self._matching():
+                ((found,),) = self._database.rows("SELECT %s ~ %s", (text, pattern))
+        except _TooLong:
+            return None
         return bool(found)
 
     def unreadable(self, patterns: Sequence[Constant]) -> list[Mistake]:
@@ -103,14 +118,34 @@ class SearchRows:
         mistakes = []
         for pattern in patterns:
             try:
-                with self._database.atomic():
+                with self._matching():
                     self._database.rows("SELECT '' ~ %s", (pattern.value,))
+            except _TooLong:
+                mistakes.append(Mistake(pattern.place, f"takes over {_MATCHING_S:g} s to read; write a simpler one"))
             except peewee.DatabaseError as fault:
                 cause = _cause(fault)
                 if not isinstance(cause, psycopg.errors.InvalidRegularExpression):
                     raise
                 mistakes.append(Mistake(pattern.place, cause.diag.message_primary or "is no pattern"))
         return mistakes
+
+    @contextmanager
+    def _matching(self) -> Iterator[None]:
+        """A block of one regular expression, within what is left to the transaction: it may hold a model's lock."""
+        if self._matching_left_s <= 0:
+            raise _TooLong
+        began = time.monotonic()
+        try:
+            with self._database.atomic():
+                self._database.rows(_LIMIT_TIME, (f"{math.ceil(self._matching_left_s * 1000)}ms",))
+                yield
+                self._database.rows(_LIMIT_TIME, (self._set_already.get("statement_timeout", "0"),))
+        except peewee.OperationalError as fault:
+            if not isinstance(_cause(fault), psycopg.errors.QueryCanceled):
+                raise
+            raise _TooLong from fault
+        finally:
+            self._matching_left_s -= time.monotonic() - began
 
     def _computed_page(self, search: Search, newest: int, after: Position | None, size: int) -> list[Position]:
         """What a double cannot hold is an error, and then it is asked for with care."""
