@@ -257,10 +257,19 @@ def test_what_cannot_be_an_alias_is_refused_by_both_sides(
     assert refused(lambda: raw.lifecycle.GetAliasHistory(history)).reason == reason
 
 
-@pytest.mark.parametrize("alias", ["a", "0", "a-", "a" * 63, "latest", string.digits, "archived"])
+@pytest.mark.parametrize("alias", ["a", "0", "a-", "a" * 63, "latest", string.digits, "archive"])
 def test_unusual_aliases_work(client: wb.Client, model: str, alias: str) -> None:
     client.set_alias(model, alias, 1)
     assert client.resolve(f"{model}@{alias}").version == 1
+
+
+@pytest.mark.parametrize("alias", ["development", "archived"])
+def test_the_name_of_a_stage_that_many_hold_is_no_alias(client: wb.Client, model: str, alias: str) -> None:
+    with pytest.raises(wb.InvalidRequest) as refusal:
+        client.set_alias(model, alias, 1)
+    assert ["a stage" in violation.message for violation in refusal.value.violations] == [True]
+    with pytest.raises(wb.AliasNotFound):
+        client.delete_alias(model, alias)
 
 
 def test_everything_that_is_wrong_is_said_at_once(client: wb.Client) -> None:

@@ -11,6 +11,8 @@ import pytest
 import weighbridge as wb
 from auth_fixtures import AskingWho, asking
 from conftest import Ran, RunCli
+from raw_client import RawClient, refused
+from weighbridge.v1 import policies_pb2
 
 ACCURATE = wb.PolicyRule("accurate", "candidate.metrics.accuracy > 0.5")
 
@@ -216,13 +218,86 @@ def test_under_an_automatic_policy_the_last_approval_lets_it_in(case: Case) -> N
     assert case.trainer.version(ref).stage == "production"
 
 
-def test_a_protected_alias_asks_too(case: Case) -> None:
+def test_who_approved_one_stage_may_approve_the_next_that_asks_by_itself(case: Case) -> None:
+    for stage in ("staging", "production"):
+        case.maintainer.set_policy(case.model, stage, [ACCURATE], approvals=wb.ApprovalsNeeded(1), automatic=True)
+    case.file.write_bytes(b"weights")
+    ref = case.trainer.push(case.model, case.file, metrics={"accuracy": 0.9}).version.ref
+    assert case.approver.approve(ref, "staging").state == "done"
+    assert case.request().requester == name(case.trainer)
+    assert case.approver.approve(ref, "production").state == "done"
+    assert case.trainer.version(ref).stage == "production"
+
+
+def test_a_protected_alias_asks_too(case: Case, run_cli: RunCli) -> None:
     case.maintainer.set_policy(case.model, "champion", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
     ref = case.staged()
     with pytest.raises(wb.ApprovalNeeded):
         case.maintainer.set_alias(case.model, "champion", 1)
+    case.approver.reject(ref, "champion", comment="not yet")
+    with pytest.raises(wb.ApprovalNeeded, match=f"weighbridge promote {ref} champion --request"):
+        case.maintainer.set_alias(case.model, "champion", 1)
+    case.maintainer.request_approval(ref, "champion")
     case.approver.approve(ref, "champion")
+    with pytest.raises(wb.WrongState, match=f"weighbridge alias set {case.model}@champion 1"):
+        case.maintainer.approve(ref, "champion")
     assert case.maintainer.set_alias(case.model, "champion", 1).ref == ref
+    with pytest.raises(wb.WrongState, match=r"points at .* already"):
+        case.maintainer.request_approval(ref, "champion")
+
+
+def test_an_alias_that_is_rolled_back_ends_the_request_for_whom_it_goes_back_to(case: Case) -> None:
+    first, second = case.staged(0.8), case.staged(0.9)
+    for version in (1, 2):
+        case.maintainer.set_alias(case.model, "champion", version)
+    case.maintainer.set_policy(case.model, "champion", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
+    case.trainer.request_approval(first, "champion")
+    assert case.maintainer.rollback(f"{case.model}@champion", reason="worse than it looked").previous_ref == second
+    assert case.trainer.approval_requests(case.model) == []
+
+
+def test_what_was_displaced_meanwhile_waits_for_nobody(case: Case) -> None:
+    ref = case.asked()
+    case.staged(0.95)
+    assert case.trainer.version(ref).stage == "development"
+    assert case.approver.approval_requests(case.model, waiting_for_me=True) == []
+    with pytest.raises(wb.WrongState, match="it is in development, from where nothing goes to production"):
+        case.approver.approve(ref, "production")
+    case.trainer.promote(ref, "staging")
+    assert case.approver.approve(ref, "production").state == "approved"
+
+
+def test_what_one_made_oneself_does_not_wait_for_oneself(case: Case) -> None:
+    case.file.write_bytes(b"by the approving maintainer")
+    ref = case.maintainer.push(case.model, case.file, metrics={"accuracy": 0.9}).version.ref
+    case.maintainer.promote(ref, "staging")
+    with pytest.raises(wb.PermissionDenied):
+        case.trainer.promote(ref, "production")
+    case.maintainer.set_policy(case.model, "champion", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
+    case.trainer.request_approval(ref, "champion")
+    assert case.maintainer.approval_requests(case.model, waiting_for_me=True) == []
+    assert [one.ref for one in case.approver.approval_requests(case.model, waiting_for_me=True)] == [ref]
+
+
+def test_a_request_that_is_sent_again_when_nothing_asks_any_more_says_so(case: Case, asking: AskingWho) -> None:
+    request = policies_pb2.RequestApprovalRequest(request_id="again", ref=case.staged(), target="production")
+    token = (("authorization", f"Bearer {asking.token(('contributor', '*')).text}"),)
+    with RawClient(asking.server.address) as raw:
+        raw.lifecycle.RequestApproval(request, metadata=token)
+        case.maintainer.set_policy(case.model, "production", [ACCURATE])
+        refusal = refused(lambda: raw.lifecycle.RequestApproval(request, metadata=token))
+    assert refusal.reason == "WRONG_STATE"
+
+
+@pytest.mark.parametrize("text", ["\udcff", "a\0b", "x" * 1025])
+def test_a_comment_that_cannot_be_kept_is_refused(case: Case, text: str) -> None:
+    ref = case.asked()
+    with pytest.raises(wb.InvalidRequest, match="the comment cannot be taken"):
+        case.approver.approve(ref, "production", comment=text)
+    with pytest.raises(wb.InvalidRequest):
+        case.approver.reject(ref, "production", comment=text)
+    with pytest.raises(wb.InvalidRequest):
+        case.trainer.request_approval(ref, "production", comment=text)
 
 
 def test_the_verbs_of_people_who_approve(

@@ -435,3 +435,57 @@ def test_a_pattern_that_takes_for_ever_fails_its_rule_and_holds_up_nobody(
     verdict = client.promote(push({"p95_ms": 40}, description="b"), "staging", dry_run=True).verdict
     assert verdict is not None
     assert [rule.outcome for rule in verdict.rules] == ["failed", "passed", "passed"]
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\udcff", "x" * 513])
+def test_a_message_that_cannot_be_kept_is_refused_when_set(client: wb.Client, model: str, text: str) -> None:
+    with pytest.raises(wb.InvalidRequest) as refusal:
+        client.set_policy(model, "staging", [wb.PolicyRule("said", "true", text)])
+    assert [violation.path for violation in refusal.value.violations] == ["rules[0].message"]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "rules: {}\n", 'rules: ""\n'])
+def test_a_file_that_is_no_policy_opens_no_gate(run_cli: RunCli, model: str, tmp_path: Path, text: str) -> None:
+    (tmp_path / "policy.yaml").write_text(text)
+    ran = run_cli("policy", "set", model, "staging", str(tmp_path / "policy.yaml"))
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("error: INVALID_REQUEST: ")
+
+
+def test_what_comes_out_of_the_archive_passes_the_policy_for_development(
+    client: wb.Client, model: str, push: Push
+) -> None:
+    old = push({"accuracy": 0.5})
+    client.promote(old, "archived")
+    client.set_policy(model, "development", [wb.PolicyRule("validated", "candidate.metrics.accuracy > 0.8")])
+    with pytest.raises(wb.PolicyRefused):
+        client.promote(old, "development")
+    client.set_policy(model, "development", [wb.PolicyRule("validated", "candidate.metrics.accuracy > 0.4")])
+    back = client.promote(old, "development")
+    assert (back.version.stage, back.verdict is not None and back.verdict.passed) == ("development", True)
+
+
+def test_a_description_may_come_while_the_version_is_made(client: wb.Client, model: str, tmp_path: Path) -> None:
+    client.set_policy(model, "development", [wb.PolicyRule("described", 'candidate.description != ""')])
+    (tmp_path / "weights.bin").write_bytes(b"weights")
+    with client.begin(model) as version:
+        version.describe("good")
+        version.add(tmp_path / "weights.bin")
+    assert client.version(f"{model}:1").record is not None
+    with pytest.raises(wb.PolicyRefused), client.begin(model) as version:
+        version.add(tmp_path / "weights.bin")
+
+
+def test_what_rules_saw_fits_the_journal_however_much_it_is(client: wb.Client, model: str, push: Push) -> None:
+    tags = {f"t{number}": "\U0001f600" * 200 for number in range(72)}
+    cel = " && ".join(f"candidate.tags.t{number} == incumbent.tags.t{number}" for number in range(70))
+    rules = [wb.PolicyRule(f"rule {number}", f"{cel} && {number} >= 0") for number in range(64)]
+    push(tags=tags)
+    push(tags=tags)
+    client.set_alias(model, "champion", 1)
+    client.set_policy(model, "champion", rules)
+    client.set_alias(model, "champion", 2)
+    (event,) = (event for event in client.events(resource=f"{model}@champion") if "evidence" in event.after)
+    kept = json.loads(event.after)["evidence"]["rules"]
+    assert [len(rule["values"]) for rule in kept] == [5] * 64
+    assert client.promote(f"{model}:1", "staging", dry_run=True)

@@ -160,6 +160,19 @@ def test_a_role_on_production_moves_production_and_nothing_else(asking: AskingWh
     }
 
 
+def test_a_role_on_a_stage_that_nothing_points_at_takes_nobody_out_of_another(
+    asking: AskingWho, tmp_path: Path
+) -> None:
+    admin = asking.admin()
+    model = pushed(admin, "out.a.b", 2, tmp_path)
+    to_production(admin, model, 1)
+    admin.promote(f"{model}:2", "staging")
+    client = asking.somebody(("maintainer", "out@archived"), ("contributor", "out@development"))
+    for version, stage in ((1, "archived"), (2, "development")):
+        with pytest.raises(wb.PermissionDenied):
+            client.promote(f"{model}:{version}", stage)
+
+
 def test_a_smaller_role_on_production_does_not_move_it(asking: AskingWho, tmp_path: Path) -> None:
     admin = asking.admin()
     model = pushed(admin, "small.a.b", 1, tmp_path)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from weighbridge.calls.connected import PAGE_SIZE, Connected
 from weighbridge.core.errors import UsageError
 from weighbridge.core.principals import (
+    DESCRIPTION_CHARS,
     LONGEST_TTL_S,
     GrantedRole,
     Identity,
@@ -20,6 +21,7 @@ from weighbridge.core.principals import (
     parse_scope,
     parse_token,
 )
+from weighbridge.core.text_check import checked_text
 from weighbridge.core.values import Role
 from weighbridge.v1 import admin_pb2
 from weighbridge.wire import convert
@@ -54,7 +56,7 @@ class AdminCalls(Connected):
             request_id=uuid.uuid4().hex,
             name=check_principal(name),
             kind=convert.kind_message(PrincipalKind(kind)),
-            description=description,
+            description=checked_text("description", description, most_chars=DESCRIPTION_CHARS),
         )
         return convert.principal_value(self._connection.call(self._connection.admin.CreatePrincipal, request))
 
@@ -97,7 +99,10 @@ class AdminCalls(Connected):
             raise UsageError(f"a token works for 1 to {LONGEST_TTL_S} seconds, not for {ttl_s}")
         # Tried again with the same id, the server gives it another secret: the one that was lost on its way is dead.
         request = admin_pb2.CreateTokenRequest(
-            request_id=uuid.uuid4().hex, principal=check_principal(principal), description=description, ttl_s=ttl_s
+            request_id=uuid.uuid4().hex,
+            principal=check_principal(principal),
+            description=checked_text("description", description, most_chars=DESCRIPTION_CHARS),
+            ttl_s=ttl_s,
         )
         return convert.new_token_value(self._connection.call(self._connection.admin.CreateToken, request))
 
@@ -127,7 +132,7 @@ class AdminCalls(Connected):
             WrongState: nobody who can administer the server would be left.
         """
         named = parse_token(token.strip())
-        token_id = token if named is None else named[0]
+        token_id = checked_text("token", token) if named is None else named[0]
         request = admin_pb2.RevokeTokenRequest(request_id=uuid.uuid4().hex, token_id=token_id)
         return convert.token_value(self._connection.call(self._connection.admin.RevokeToken, request))
 

@@ -15,8 +15,9 @@ from weighbridge.core.policies import (
     PolicyRule,
     PolicyTerms,
 )
-from weighbridge.core.policy_check import check_policy, check_target
+from weighbridge.core.policy_check import check_comment, check_policy, check_target
 from weighbridge.core.refs import check_model_name, check_prefix, parse_ref
+from weighbridge.core.text_check import checked_text
 from weighbridge.v1 import policies_pb2
 from weighbridge.wire import convert
 
@@ -136,7 +137,7 @@ class PolicyCalls(Connected):
         """
         parse_ref(ref)
         request = policies_pb2.RequestApprovalRequest(
-            request_id=uuid.uuid4().hex, ref=ref, target=check_target(target), comment=comment
+            request_id=uuid.uuid4().hex, ref=ref, target=check_target(target), comment=check_comment(comment)
         )
         return convert.approval_request_value(
             self._connection.call(self._connection.lifecycle.RequestApproval, request)
@@ -166,8 +167,8 @@ class PolicyCalls(Connected):
             request_id=uuid.uuid4().hex,
             ref=ref,
             target=check_target(target),
-            comment=comment,
-            record_digest=record_digest,
+            comment=check_comment(comment),
+            record_digest=checked_text("digest", record_digest),
         )
         return convert.approval_request_value(self._connection.call(self._connection.lifecycle.Approve, request))
 
@@ -175,7 +176,7 @@ class PolicyCalls(Connected):
         """Rejects it, with a reason. Takes and raises what ``approve`` does."""
         parse_ref(ref)
         request = policies_pb2.RejectRequest(
-            request_id=uuid.uuid4().hex, ref=ref, target=check_target(target), comment=comment
+            request_id=uuid.uuid4().hex, ref=ref, target=check_target(target), comment=check_comment(comment)
         )
         return convert.approval_request_value(self._connection.call(self._connection.lifecycle.Reject, request))
 

@@ -80,13 +80,15 @@ class _Reading:
     def terms(self, document: Any) -> PolicyTerms:
         members = self._members("policy", document, _KEYS)
         return PolicyTerms(
-            rules=tuple(self._rules(members.get("rules") or ())),
+            rules=tuple(self._rules(members.get("rules", ()))),
             approvals=self._approvals(members.get("approvals")),
             incumbent_missing=self._missing(members.get("incumbent_missing", "allow")),
             automatic=self._truth("automatic", members.get("automatic", False)),
         )
 
     def _rules(self, given: Any) -> list[PolicyRule]:
+        if given is None:
+            return []
         if not isinstance(given, Sequence) or isinstance(given, str):
             self._wrong("rules", "are a list, each with name, cel and message")
             return []
@@ -132,6 +134,7 @@ class _Reading:
 
     def _members(self, path: str, given: Any, known: Sequence[str]) -> Mapping[str, Any]:
         if given is None and path == "policy":
+            self._wrong(path, "is empty; one that asks for nothing is written {}")
             return {}
         if not isinstance(given, Mapping):
             self._wrong(path, f"has {', '.join(known)}; this is a {type(given).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from weighbridge.cli.alias import print_alias
 from weighbridge.cli.approvals import print_request, request_document
@@ -20,10 +21,16 @@ from weighbridge.core.promotion import Promotion
 from weighbridge.core.refs import parse_alias, parse_ref
 from weighbridge.core.values import Stage
 
+_STAGES = [str(stage) for stage in Stage]
+
+
+def _complete_stage(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return click.Choice(_STAGES).shell_complete(context, parameter, incomplete)
+
 
 @click.command(short_help="Move a version to a stage.")
 @click.argument("ref", shell_complete=complete_model)
-@click.argument("stage", type=click.Choice([str(stage) for stage in Stage]))
+@click.argument("stage", shell_complete=_complete_stage)
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing; exits with 3 if refused.")
 @click.option("--reason", default="", metavar="TEXT", help="Why; the journal keeps it.")
 @click.option(
@@ -33,7 +40,11 @@ from weighbridge.core.values import Stage
     metavar="REVISION",
     help="Only if this is the revision of the stage's alias, as 'alias list' says it; 0: if there is none.",
 )
-@click.option("--request", is_flag=True, help="Only ask for the approvals that it needs, anew if it was rejected.")
+@click.option(
+    "--request",
+    is_flag=True,
+    help="Only ask for the approvals that it needs, anew if it was rejected; STAGE may be an alias.",
+)
 @global_options
 @click.pass_context
 @pass_options
@@ -63,10 +74,16 @@ def promote(
           --reason "won the A/B test"
     """
     parse_ref(ref)
-    with options.connect() as client:
-        if request:
+    if request:
+        if dry_run or expected is not None:
+            raise click.UsageError("--request only asks; --dry-run and --expect are of a promotion")
+        with options.connect() as client:
             _print_request(options, client.request_approval(ref, stage, comment=reason))
-            return
+        return
+    if stage not in _STAGES:
+        what = f"{stage!r} is not one of {', '.join(map(repr, _STAGES))}"
+        raise click.BadParameter(f"{what}; 'alias set' moves an alias", param_hint="'STAGE'")
+    with options.connect() as client:
         try:
             made = client.promote(ref, stage, reason=reason, dry_run=dry_run, expected_revision=expected)
         except (WrongState, RevisionConflict) as refusal:

@@ -15,7 +15,8 @@ from weighbridge.cli.text import visible
 from weighbridge.cli.units import day, moment, rfc3339
 from weighbridge.client import Client
 from weighbridge.core.errors import PrincipalExists, UsageError
-from weighbridge.core.principals import LONGEST_TTL_S, NewToken, PrincipalKind, Token
+from weighbridge.core.principals import DESCRIPTION_CHARS, LONGEST_TTL_S, NewToken, PrincipalKind, Token
+from weighbridge.core.text_check import checked_text
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _TTL = re.compile(r"([0-9]{1,9})([smhd])")
@@ -58,6 +59,7 @@ def create(options: GlobalOptions, principal: str, service: bool, description: s
     """
     ttl_s = _seconds(ttl)
     kind = PrincipalKind.SERVICE if service else PrincipalKind.PERSON
+    checked_text("description", description, most_chars=DESCRIPTION_CHARS)  # before anybody is added
     with options.connect() as client:
         added = _added(client, principal, kind)
         made = client.create_token(principal, description=description, ttl_s=ttl_s)

@@ -28,6 +28,8 @@ def check_alias_change(
     ]
     if alias in STAGE_ALIASES:
         violations.insert(0, Violation("alias", f"is {alias}, which only promotions and rollbacks move"))
+    elif alias in tuple(Stage) and version is not None:
+        violations.insert(0, Violation("alias", f"is {alias}, a stage, which many versions hold; choose another name"))
     _refuse(model, alias, violations, f"alias {alias[:80]!r} cannot be changed so")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from weighbridge.core.errors import InvalidName, InvalidRequest, Violation
 from weighbridge.core.limits import CARD_BYTES, DESCRIPTION_BYTES, NAME_CHARS, REASON_CHARS
 from weighbridge.core.refs import check_model_name
+from weighbridge.core.text_check import wrong_text
 
 TEXTS: tuple[Literal["owner", "team", "contact", "description", "card"], ...] = (
     "owner",
@@ -76,22 +77,10 @@ def _refuse(name: str, violations: list[Violation], what: str) -> None:
 
 
 def _wrong(texts: Mapping[str, str]) -> list[Violation]:
-    return [violation for field, text in texts.items() for violation in _text(field, text)]
-
-
-def _text(field: str, text: str) -> Iterator[Violation]:
-    if not isinstance(text, str):  # callers without a type checker
-        yield Violation(field, f"is a {type(text).__name__}, not text")
-        return
-    if "\0" in text:
-        yield Violation(field, "contains a NUL character")
-    try:
-        size_bytes = len(text.encode())
-    except UnicodeEncodeError:
-        yield Violation(field, "is not valid Unicode")
-        return
-    chars, most = _CHARS.get(field), _BYTES.get(field)
-    if chars is not None and len(text) > chars:
-        yield Violation(field, f"has {len(text)} characters, at most {chars} are kept")
-    if most is not None and size_bytes > most:
-        yield Violation(field, f"has {size_bytes} bytes, at most {most} are kept{_ADVICE[field]}")
+    return [
+        violation
+        for field, text in texts.items()
+        for violation in wrong_text(
+            field, text, most_chars=_CHARS.get(field), most_bytes=_BYTES.get(field), advice=_ADVICE.get(field, "")
+        )
+    ]

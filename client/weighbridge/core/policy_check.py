@@ -8,6 +8,7 @@ from collections import Counter
 from weighbridge.core.errors import InvalidReference, InvalidRequest, Violation
 from weighbridge.core.policies import PolicyTerms
 from weighbridge.core.refs import check_alias, check_prefix
+from weighbridge.core.text_check import checked_text, wrong_text
 from weighbridge.core.values import Role, Stage
 
 MOST_RULES = 64
@@ -50,6 +51,11 @@ def check_policy(prefix: str, target: str, terms: PolicyTerms) -> None:
         raise InvalidRequest(f"the policy of {prefix} for {target} cannot be set so", violations=violations)
 
 
+def check_comment(comment: str) -> str:
+    """Returns what somebody says of a request for approval; it may be empty. Raises: InvalidRequest."""
+    return checked_text("comment", comment, most_chars=COMMENT_CHARS)
+
+
 def _wrong_rules(terms: PolicyTerms) -> list[Violation]:
     violations = []
     if len(terms.rules) > MOST_RULES:
@@ -63,8 +69,8 @@ def _wrong_rules(terms: PolicyTerms) -> list[Violation]:
             violations.append(Violation(f"rules[{place}].cel", "is empty"))
         elif size_bytes > CEL_BYTES:
             violations.append(Violation(f"rules[{place}].cel", f"is {size_bytes} bytes long; at most {CEL_BYTES}"))
-        if len(rule.message) > MESSAGE_CHARS:
-            violations.append(Violation(f"rules[{place}].message", f"is longer than {MESSAGE_CHARS} characters"))
+        violations += wrong_text(f"rules[{place}].cel", rule.cel)
+        violations += wrong_text(f"rules[{place}].message", rule.message, most_chars=MESSAGE_CHARS)
     for name, times in Counter(rule.name for rule in terms.rules).items():
         if times > 1:
             violations.append(Violation("rules", f"{name[:80]!r} is the name of {times} rules"))

@@ -17,6 +17,7 @@ SYSTEM = "system"
 """The actor of what the server does by itself: nobody's name."""
 LONGEST_TTL_S = 315_360_000
 """Ten years."""
+DESCRIPTION_CHARS = 1024
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from weighbridge.core.errors import InvalidRequest, Violation
+from weighbridge.core.text_check import wrong_text
 from weighbridge.core.values import Energy, Environment, MetricPoint, Record, Scalar, Signature, SourceCode
 
 _LARGEST_INT = 2**53 - 1
@@ -36,7 +37,7 @@ def check_record(record: Record) -> None:
         InvalidRequest: with one violation for each thing that is wrong.
     """
     violations = [
-        *_text("description", record.description),
+        *wrong_text("description", record.description),
         *_scalars("params", record.params),
         *_scalars("tags", record.tags),
         *_count("datasets", record.datasets, _MOST_DATASETS),
@@ -46,9 +47,9 @@ def check_record(record: Record) -> None:
         at = f"datasets[{place}]"
         violations += _name(f"{at}.name", dataset.name)
         for field, most_bytes in _MOST_BYTES["datasets"].items():
-            violations += _text(f"{at}.{field}", getattr(dataset, field), most_bytes)
+            violations += wrong_text(f"{at}.{field}", getattr(dataset, field), most_bytes=most_bytes)
     for place, parent in enumerate(record.parents):
-        violations += _text(f"parents[{place}].ref", parent.ref, _REF_BYTES)
+        violations += wrong_text(f"parents[{place}].ref", parent.ref, most_bytes=_REF_BYTES)
     if record.source is not None:
         violations += _source(record.source)
     if record.environment is not None:
@@ -76,7 +77,7 @@ def check_record_update(set_tags: Mapping[str, Scalar], remove_tags: Sequence[st
         if name in removed
     ]
     if description is not None:
-        violations += _text("description", description)
+        violations += wrong_text("description", description)
     if not set_tags and not remove_tags and description is None:
         violations.append(Violation("request", "changes nothing; give tags to set or to remove, or a description"))
     _refuse("the change", violations)
@@ -125,7 +126,7 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
         path = f"{where}.{name}"
         yield from _name(path, name)
         if isinstance(value, str):
-            yield from _text(path, value)
+            yield from wrong_text(path, value)
         elif isinstance(value, float) and not math.isfinite(value):
             yield Violation(path, f"is {value}; only finite numbers can be recorded; record it as text")
         elif isinstance(value, int) and abs(value) > _LARGEST_INT:
@@ -136,18 +137,18 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
 
 def _source(source: SourceCode) -> Iterator[Violation]:
     for field, most_bytes in _MOST_BYTES["source"].items():
-        yield from _text(f"source.{field}", getattr(source, field), most_bytes)
+        yield from wrong_text(f"source.{field}", getattr(source, field), most_bytes=most_bytes)
     for field in ("diff_digest", "untracked_digest"):
         yield from _digest(f"source.{field}", getattr(source, field))
     yield from _count("source.command", source.command, _MOST_ARGUMENTS)
     for place, argument in enumerate(source.command):
-        yield from _text(f"source.command[{place}]", argument)
+        yield from wrong_text(f"source.command[{place}]", argument)
 
 
 def _environment(environment: Environment) -> Iterator[Violation]:
     texts = ("python", "implementation", "os", "platform", "cpu", "container_image", "lock_file", "host", "user")
     for field in texts:
-        yield from _text(f"environment.{field}", getattr(environment, field))
+        yield from wrong_text(f"environment.{field}", getattr(environment, field))
     yield from _digest("environment.lock_digest", environment.lock_digest)
     for field in ("cpu_count", "packages_left_out"):
         yield from _whole(f"environment.{field}", getattr(environment, field), 0)
@@ -155,11 +156,11 @@ def _environment(environment: Environment) -> Iterator[Violation]:
     for place, device in enumerate(environment.accelerators):
         at = f"environment.accelerators[{place}]"
         yield from _name(f"{at}.name", device.name)
-        yield from _text(f"{at}.driver", device.driver)
+        yield from wrong_text(f"{at}.driver", device.driver)
         yield from _whole(f"{at}.memory_bytes", device.memory_bytes, 0)
     for name, version in environment.packages.items():
         yield from _name(f"environment.packages.{name}", name)
-        yield from _text(f"environment.packages.{name}", version)
+        yield from wrong_text(f"environment.packages.{name}", version)
 
 
 def _signature(signature: Signature) -> Iterator[Violation]:
@@ -168,7 +169,7 @@ def _signature(signature: Signature) -> Iterator[Violation]:
         for place, spec in enumerate(getattr(signature, side)):
             at = f"signature.{side}[{place}]"
             yield from _name(f"{at}.name", spec.name)
-            yield from _text(f"{at}.dtype", spec.dtype, _DTYPE_BYTES)
+            yield from wrong_text(f"{at}.dtype", spec.dtype, most_bytes=_DTYPE_BYTES)
             yield from _count(f"{at}.shape", spec.shape, _MOST_DIMENSIONS)
             for axis, length in enumerate(spec.shape):
                 yield from _whole(f"{at}.shape[{axis}]", length, -1)
@@ -184,7 +185,7 @@ def _energy(energy: Energy) -> Iterator[Violation]:
         elif not 0 <= value <= sys.float_info.max:
             yield Violation(f"energy.{field}", f"is {value}; it is a finite number, 0 or more")
     for field, most_bytes in _MOST_BYTES["energy"].items():
-        yield from _text(f"energy.{field}", getattr(energy, field), most_bytes)
+        yield from wrong_text(f"energy.{field}", getattr(energy, field), most_bytes=most_bytes)
 
 
 def _digest(path: str, text: str) -> Iterator[Violation]:
@@ -200,7 +201,7 @@ def _whole(path: str, value: int, least: int) -> Iterator[Violation]:
 
 
 def _name(path: str, name: str) -> Iterator[Violation]:
-    yield from _text(path, name)
+    yield from wrong_text(path, name)
     if not isinstance(name, str):
         return
     if not name:
@@ -212,18 +213,3 @@ def _name(path: str, name: str) -> Iterator[Violation]:
 def _count(path: str, items: Sequence[object], most: int) -> Iterator[Violation]:
     if len(items) > most:
         yield Violation(path, f"has {len(items)} items; at most {most} are kept")
-
-
-def _text(path: str, text: str, most_bytes: int | None = None) -> Iterator[Violation]:
-    if not isinstance(text, str):  # callers without a type checker
-        yield Violation(path, f"is a {type(text).__name__}, not text")
-        return
-    if "\0" in text:
-        yield Violation(path, "contains a NUL character")
-    try:
-        size_bytes = len(text.encode())
-    except UnicodeEncodeError:
-        yield Violation(path, "is not valid Unicode")
-        return
-    if most_bytes is not None and size_bytes > most_bytes:
-        yield Violation(path, f"has {size_bytes} bytes, at most {most_bytes} are kept")

@@ -293,7 +293,8 @@ class LifecycleServiceServicer:
     def SetAlias(self, request, context):
         """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-        `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+        `staging` and `production` are moved by Promote and Rollback only, and the names of the other stages are no aliases.
+        An alias that a policy governs is judged by it,
         as Promote judges a stage.
 
         Errors:
@@ -354,7 +355,7 @@ class LifecycleServiceServicer:
         that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
         where one left and none followed.
 
-        A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+        A stage that a policy governs is entered through it, but for what goes from staging back to development. It is judged in the transaction that makes the move, and the
         event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
         verdict that refuses is an answer, not an error.
 

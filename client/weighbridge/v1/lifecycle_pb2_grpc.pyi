@@ -143,7 +143,8 @@ class LifecycleServiceStub:
     SetAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-    `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+    `staging` and `production` are moved by Promote and Rollback only, and the names of the other stages are no aliases.
+    An alias that a policy governs is judged by it,
     as Promote judges a stage.
 
     Errors:
@@ -188,7 +189,7 @@ class LifecycleServiceStub:
     that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
     where one left and none followed.
 
-    A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+    A stage that a policy governs is entered through it, but for what goes from staging back to development. It is judged in the transaction that makes the move, and the
     event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
     verdict that refuses is an answer, not an error.
 
@@ -338,7 +339,8 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     SetAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-    `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+    `staging` and `production` are moved by Promote and Rollback only, and the names of the other stages are no aliases.
+    An alias that a policy governs is judged by it,
     as Promote judges a stage.
 
     Errors:
@@ -383,7 +385,7 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
     where one left and none followed.
 
-    A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+    A stage that a policy governs is entered through it, but for what goes from staging back to development. It is judged in the transaction that makes the move, and the
     event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
     verdict that refuses is an answer, not an error.
 
@@ -608,7 +610,8 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_lifecycle_pb2.Alias, _abc.Awaitable[_lifecycle_pb2.Alias]]:
         """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
 
-        `staging` and `production` are moved by Promote and Rollback only. An alias that a policy governs is judged by it,
+        `staging` and `production` are moved by Promote and Rollback only, and the names of the other stages are no aliases.
+        An alias that a policy governs is judged by it,
         as Promote judges a stage.
 
         Errors:
@@ -677,7 +680,7 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         that moves one on `name@staging` or `name@production`: `alias.promoted` where a version entered, `alias.cleared`
         where one left and none followed.
 
-        A stage that a policy governs is entered through it. It is judged in the transaction that makes the move, and the
+        A stage that a policy governs is entered through it, but for what goes from staging back to development. It is judged in the transaction that makes the move, and the
         event has as `evidence` the verdict: the policy's revision, every rule and the values that it saw. With `dry_run` a
         verdict that refuses is an answer, not an error.
 

@@ -313,7 +313,7 @@ class RuleVerdict(_message.Message):
     """What came of it."""
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenValue]:
-        """The values that its names had, in the order in which they stand in it."""
+        """The values that its names had, in the order in which they stand in it; the first 4 KiB of them, names included."""
 
     def __init__(
         self,

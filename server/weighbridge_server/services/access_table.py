@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from weighbridge.core.alias_check import STAGE_ALIASES
 from weighbridge.core.refs import ALL_NAMES, check_prefix, parse_ref
 from weighbridge.core.values import Role, Stage
 from weighbridge.wire import convert
@@ -142,12 +143,13 @@ def _compare(request: Any) -> Iterator[Needed]:
 
 
 def _promote(request: Any) -> Iterator[Needed]:
-    stage = convert.stage_value(request.stage)
+    stage, model = convert.stage_value(request.stage), parse_ref(request.ref).model
     if request.dry_run:
-        role = Role.READER
-    else:
-        role = Role.CONTRIBUTOR if stage in (Stage.DEVELOPMENT, Stage.STAGING) else Role.MAINTAINER
-    yield Need(role, parse_ref(request.ref).model, "" if request.dry_run else str(stage))
+        yield Need(Role.READER, model)
+        return
+    role = Role.CONTRIBUTOR if stage in (Stage.DEVELOPMENT, Stage.STAGING) else Role.MAINTAINER
+    # Nothing points at a stage that many hold: what enters it leaves another, so a role on it alone moves nothing.
+    yield Need(role, model, str(stage) if str(stage) in STAGE_ALIASES else "")
 
 
 def _events(request: Any) -> Iterator[Needed]:

@@ -30,12 +30,12 @@ class ApprovalRows:
         )
         return found[0] if found else None
 
-    def add(self, model: str, number: int, target: str, comment: str) -> None:
+    def add(self, model: str, number: int, target: str, requester: str, comment: str) -> None:
         """See the port."""
         self._close(model, number, target, done=False)
         self._database.rows(
             f"INSERT INTO approval_request (version_id, target, requester, comment) VALUES ({_THIS}, %s, %s, %s)",
-            (model, number, target, self._actor, comment),
+            (model, number, target, requester, comment),
         )
 
     def answer(self, request_id: int, comment: str, binding: Binding, *, approved: bool) -> None:

@@ -9,7 +9,7 @@ from weighbridge.core.errors import ApprovalNeeded, LimitExceeded
 from weighbridge.core.limits import ALIASES_PER_MODEL
 from weighbridge.core.policies import Verdict
 from weighbridge.core.refs import Ref, alias_ref, check_alias, check_model_name
-from weighbridge.core.values import Alias, AliasMove, Stage, Version
+from weighbridge.core.values import Alias, AliasMove, Version
 from weighbridge_server.domain.journal.journal import fitting
 from weighbridge_server.domain.lifecycle.pointers import (
     alias_of,
@@ -139,8 +139,6 @@ def judged_alias(tx: Transaction, ref: Ref, alias: str) -> tuple[Version, Verdic
         ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted, AliasNotFound.
     """
     version = find_version(tx, ref, whole=True)
-    if alias in tuple(Stage):  # one that happens to be called as a stage is: the policy is the stage's
-        return version, None
     holder = tx.versions.held_by(version.model, alias, whole=True)
     return version, verdict_on(tx, version, alias, holder)
 

@@ -93,6 +93,7 @@ def _roll_back(tx: Transaction, model: str, alias: str, to: int | None, reason: 
         enter(tx, Move(version, stage, incumbent_of(tx, model, stage)), ROLLED_BACK, reason, **said)
     else:
         point(tx, alias, version, ROLLED_BACK, reason, **said)
+        tx.approvals.finish(model, version.version, alias)
     return str(last.revision)
 
 

@@ -156,8 +156,9 @@ def judged_move(tx: Transaction, ref: Ref, stage: Stage, expected: int | None = 
     if stage not in MOVES[version.stage]:
         raise _not_allowed(version, stage)
     incumbent = incumbent_of(tx, version.model, stage)
-    # Whatever is in development passed its policy at the commit: going back is not asked again.
-    verdict = None if stage is Stage.DEVELOPMENT else verdict_on(tx, version, stage, incumbent)
+    # What goes from staging back to development leaves nothing that it would have to be fit for.
+    back = version.stage is Stage.STAGING and stage is Stage.DEVELOPMENT
+    verdict = None if back else verdict_on(tx, version, stage, incumbent)
     return Move(version, stage, incumbent, verdict)
 
 

@@ -76,9 +76,12 @@ def judged_digest(version: Version) -> Digest:
     return json_digest(said)
 
 
-def ask(tx: Transaction, policy: Policy, version: Version, comment: str) -> None:
-    """Opens a request for approval. The caller locked the model and found nothing else against the move."""
-    tx.approvals.add(version.model, version.version, policy.target, comment)
+def ask(tx: Transaction, policy: Policy, version: Version, comment: str, requester: str = "") -> None:
+    """Opens a request for approval, in the name of ``requester`` or of who calls.
+
+    The caller locked the model and found nothing else against the move.
+    """
+    tx.approvals.add(version.model, version.version, policy.target, requester or tx.actor, comment)
     record_answer(tx, "approval.requested", policy, version, comment)
 
 

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import InvalidRequest, PermissionDenied, RevisionConflict, Violation, WrongState
 from weighbridge.core.policies import ApprovalRequest, ApprovalState, Policy, Verdict
-from weighbridge.core.policy_check import COMMENT_CHARS, check_target
+from weighbridge.core.policy_check import check_comment, check_target
 from weighbridge.core.refs import Ref, check_model_name, parse_ref, version_ref
 from weighbridge.core.values import Role, Stage, Version
 from weighbridge_server.domain.access.callers import Caller
 from weighbridge_server.domain.lifecycle.aliases import judged_alias
-from weighbridge_server.domain.lifecycle.stages import judged_move
+from weighbridge_server.domain.lifecycle.stages import MOVES, judged_move
 from weighbridge_server.domain.policy.answers import Standing, ask, record_answer, standing
 from weighbridge_server.domain.policy.automatic import promote_automatically
-from weighbridge_server.domain.policy.gate import governing, require_rules
+from weighbridge_server.domain.policy.gate import ask_command, governing, move_command, require_rules
 from weighbridge_server.domain.policy.ports import RequestRow
 from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import existing_model
@@ -32,6 +32,14 @@ class _Asked:
     version: Version
     policy: Policy
     standing: Standing
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A request as it stands, and the version that it is for."""
+
+    request: ApprovalRequest
+    version: Version
 
 
 class Approvals:
@@ -84,10 +92,9 @@ class Approvals:
             if model:
                 existing_model(tx, check_model_name(model))
             rows = tx.approvals.page(model, _MOST_LISTED, closed=closed)
-            found = [(row, _request_of(tx, row)) for row in rows if caller.has_role(Role.READER, row.model, row.target)]
-        if not waiting_for_me:
-            return [request for _, request in found if request is not None]
-        return [request for row, request in found if request is not None and _waits_for(caller, row, request)]
+            listed = [_listed(tx, row) for row in rows if caller.has_role(Role.READER, row.model, row.target)]
+        found = [one for one in listed if one is not None]
+        return [one.request for one in found if not waiting_for_me or _waits_for(caller, one)]
 
     def _answer(
         self,
@@ -130,9 +137,7 @@ class Approvals:
 def _checked(ref: str, target: str, comment: str) -> Ref:
     wanted = parse_ref(ref)
     check_target(target)
-    if len(comment) > COMMENT_CHARS:
-        violation = Violation("comment", f"has {len(comment)} characters; at most {COMMENT_CHARS}")
-        raise InvalidRequest("the comment is too long", violations=[violation])
+    check_comment(comment)
     return wanted
 
 
@@ -140,6 +145,8 @@ def _request(tx: Transaction, ref: Ref, target: str, comment: str) -> str:
     existing_model(tx, ref.model, lock=True)
     tx.policies.lock(shared=True)
     version, verdict = _judged(tx, ref, target)
+    if target in version.aliases:
+        raise WrongState(f"{target} points at {version.ref} already", details={"ref": version.ref, "target": target})
     asked = _asked(tx, ref, target)
     require_rules(verdict)
     if not asked.standing.open or asked.standing.rejection is not None:
@@ -159,7 +166,8 @@ def _asked(tx: Transaction, ref: Ref, target: str) -> _Asked:
     policy = governing(tx, version.model, target)
     if policy is None or policy.terms.approvals is None:
         raise WrongState(
-            f"no policy asks for approvals where {version.ref} would enter {target}; 'weighbridge promote' moves it",
+            f"no policy asks for approvals where {version.ref} would enter {target}; "
+            f"'{move_command(version.ref, target)}' moves it",
             details={"ref": version.ref, "target": target},
         )
     return _Asked(version, policy, standing(tx, policy, version))
@@ -171,18 +179,17 @@ def _check_open(caller: Caller, asked: _Asked, *, approved: bool) -> None:
     assert needed is not None, "what asks for approvals was looked for"
     rejection = asked.standing.rejection
     if not asked.standing.open:
-        what = f"nobody asked for approval; 'weighbridge promote {ref} {target}' does"
+        what = f"nobody asked for approval; '{move_command(ref, target)}' does"
     elif rejection is not None:
-        what = (
-            f"{rejection.actor} rejected it: {rejection.comment!r}; 'weighbridge promote {ref} {target} --request' "
-            "asks anew"
-        )
+        what = f"{rejection.actor} rejected it: {rejection.comment!r}; '{ask_command(ref, target)}' asks anew"
     elif not approved:
         return
+    elif not _may_go(asked.version, target):
+        what = f"it is in {asked.version.stage}, from where nothing goes to {target}"
     elif any(approval.actor == caller.actor for approval in asked.standing.approvals):
         what = "you approved it already, and each approval is somebody else's"
     elif len(asked.standing.approvals) >= needed.count:
-        what = f"it has all its approvals; 'weighbridge promote {ref} {target}' moves it"
+        what = f"it has all its approvals; '{move_command(ref, target)}' moves it"
     else:
         return
     raise WrongState(
@@ -242,12 +249,16 @@ def _record(tx: Transaction, asked: _Asked, comment: str, *, approved: bool) -> 
 def _shown(tx: Transaction, ref: Ref, target: str) -> ApprovalRequest:
     row = tx.approvals.present(ref.model, ref.version or 0, target)
     assert row is not None, "it was asked for"
-    request = _request_of(tx, row)
-    assert request is not None, "the policy was there a moment ago"
-    return request
+    listed = _listed(tx, row)
+    if listed is None:
+        raise WrongState(
+            f"no policy asks for approvals of {version_ref(row.model, row.number)} for {target} any more",
+            details={"ref": version_ref(row.model, row.number), "target": target},
+        )
+    return listed.request
 
 
-def _request_of(tx: Transaction, row: RequestRow) -> ApprovalRequest | None:
+def _listed(tx: Transaction, row: RequestRow) -> _Listed | None:
     """A request as it stands; None where no policy asks for approvals any more."""
     policy = governing(tx, row.model, row.target)
     if policy is None or policy.terms.approvals is None:
@@ -259,7 +270,7 @@ def _request_of(tx: Transaction, row: RequestRow) -> ApprovalRequest | None:
         rejection = next((answer.approval for answer in row.answers if not answer.approved), None)
     else:
         answers, rejection = list(stands.approvals), stands.rejection
-    return ApprovalRequest(
+    request = ApprovalRequest(
         ref=version_ref(row.model, row.number),
         target=row.target,
         state=_state(row, len(answers) >= policy.terms.approvals.count, rejected=rejection is not None),
@@ -274,6 +285,7 @@ def _request_of(tx: Transaction, row: RequestRow) -> ApprovalRequest | None:
         policy_revision=policy.revision,
         record_digest=format_digest(stands.binding.record_digest),
     )
+    return _Listed(request, version)
 
 
 def _state(row: RequestRow, complete: bool, *, rejected: bool) -> ApprovalState:
@@ -284,10 +296,18 @@ def _state(row: RequestRow, complete: bool, *, rejected: bool) -> ApprovalState:
     return ApprovalState.APPROVED if complete else ApprovalState.OPEN
 
 
-def _waits_for(caller: Caller, row: RequestRow, request: ApprovalRequest) -> bool:
+def _waits_for(caller: Caller, listed: _Listed) -> bool:
+    request, version = listed.request, listed.version
     return (
         request.state is ApprovalState.OPEN
-        and caller.has_role(request.needed.role, row.model, row.target)
-        and not _same(caller.actor, row.requester)
+        and _may_go(version, request.target)
+        and caller.has_role(request.needed.role, version.model, request.target)
+        and not _same(caller.actor, request.requester)
+        and not _same(caller.actor, version.creator)
         and all(approval.actor != caller.actor for approval in request.approvals)
     )
+
+
+def _may_go(version: Version, target: str) -> bool:
+    """Whether it could enter as things stand: a version that was displaced meanwhile is too far away."""
+    return target not in tuple(Stage) or Stage(target) in MOVES[version.stage]

@@ -51,5 +51,6 @@ def _enters(tx: Transaction, version: Version, target: str, verdict: Verdict | N
         return False
     if tx.aliases.first_move(version.model, target, version.version) is not None:
         return False
-    ask_for_approval(tx, version, verdict, _REASON)
+    # Not in the name of who approved the last stage, and may have to approve this one.
+    ask_for_approval(tx, version, verdict, _REASON, requester=version.creator)
     return verdict.passed

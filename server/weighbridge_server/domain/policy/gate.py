@@ -56,14 +56,19 @@ def require_rules(verdict: Verdict | None) -> None:
         raise _refused(verdict.ref, verdict.target, verdict.policy_prefix, verdict.policy_revision, verdict.rules)
 
 
-def ask_for_approval(tx: Transaction, candidate: Version, verdict: Verdict | None, comment: str) -> None:
-    """Asks for the approvals that are all that lacks, unless somebody did before; a rejection is not asked anew."""
+def ask_for_approval(
+    tx: Transaction, candidate: Version, verdict: Verdict | None, comment: str, requester: str = ""
+) -> None:
+    """Asks for the approvals that are all that lacks, unless somebody did before; a rejection is not asked anew.
+
+    ``requester``: in whose name; empty: who calls.
+    """
     if verdict is None or verdict.passed or not verdict.rules_passed:
         return
     policy = governing(tx, candidate.model, verdict.target)
     assert policy is not None, "it gave the verdict, under its lock"
     if not standing(tx, policy, candidate).open:
-        ask(tx, policy, candidate, comment)
+        ask(tx, policy, candidate, comment, requester)
 
 
 def check_begin(tx: Transaction, model: str, record: Record) -> None:
@@ -112,6 +117,19 @@ def why(rule: RuleVerdict) -> str:
     return f"{said} ({undecided}{seen}{more})" if seen else said
 
 
+def move_command(ref: str, target: str) -> str:
+    """The command that moves a version, ``name:number``, into a stage or onto an alias."""
+    if target in tuple(Stage):
+        return f"weighbridge promote {ref} {target}"
+    model, _, number = ref.partition(":")
+    return f"weighbridge alias set {model}@{target} {number}"
+
+
+def ask_command(ref: str, target: str) -> str:
+    """The command that asks for approvals although they were refused."""
+    return f"weighbridge promote {ref} {target} --request"
+
+
 def _approval_needed(verdict: Verdict) -> ApprovalNeeded:
     approvals = verdict.approvals
     assert approvals is not None, "rules passed and the whole did not"
@@ -122,7 +140,7 @@ def _approval_needed(verdict: Verdict) -> ApprovalNeeded:
         who = approvals.rejected
         return ApprovalNeeded(
             f"{who.actor} rejected {what}: {who.comment!r}. Change what was objected to, or ask anew with "
-            f"'weighbridge promote {verdict.ref} {verdict.target} --request'",
+            f"'{ask_command(verdict.ref, verdict.target)}'",
             details={**details, "rejected_by": who.actor},
         )
     plural = "approval" if needed.count == 1 else "approvals"

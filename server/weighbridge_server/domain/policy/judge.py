@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from weighbridge.core.policies import IncumbentMissing, Policy, PolicyRule, RuleOutcome, RuleVerdict, SeenValue, Verdict
@@ -18,6 +18,8 @@ from weighbridge_server.domain.times import utc_text
 
 _LONGEST = 200
 """Characters of a text that a verdict shows."""
+_VALUES_BYTES = 4096
+"""How much of what a rule saw a verdict keeps: with 64 rules, an event is well below what one message can carry."""
 _SAID = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -73,7 +75,7 @@ def _rule(rule: PolicyRule, checked: Condition, evaluation: Evaluation, policy: 
 
 
 def _verdict(rule: PolicyRule, checked: Condition, evaluation: Evaluation, outcome: RuleOutcome) -> RuleVerdict:
-    values = tuple(_seen(checked.named, evaluation.seen))
+    values = tuple(_fitting(_seen(checked.named, evaluation.seen)))
     return RuleVerdict(rule.name, rule.cel, rule.message, outcome, values)
 
 
@@ -86,6 +88,15 @@ def _seen(paths: Sequence[Path], at: Callable[[Path], Any]) -> Iterator[SeenValu
             yield SeenValue(f"has({name})", "true")
         else:
             yield SeenValue(name, _json(value))
+
+
+def _fitting(values: Iterable[SeenValue]) -> Iterator[SeenValue]:
+    room = _VALUES_BYTES
+    for value in values:
+        room -= len(value.name.encode()) + len(value.json.encode())
+        if room < 0:
+            return
+        yield value
 
 
 def _name(path: Path) -> str:

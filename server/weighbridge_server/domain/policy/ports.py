@@ -89,8 +89,8 @@ class ApprovalRows(Protocol):
         """The newest request."""
         ...
 
-    def add(self, model: str, number: int, target: str, comment: str) -> None:
-        """A new request by the transaction's actor; an open one before it is closed."""
+    def add(self, model: str, number: int, target: str, requester: str, comment: str) -> None:
+        """A new request; an open one before it is closed."""
         ...
 
     def answer(self, request_id: int, comment: str, binding: Binding, *, approved: bool) -> None:

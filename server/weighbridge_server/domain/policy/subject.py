@@ -33,7 +33,9 @@ a version, and ``files``."""
 
 def begun_subject(model: str, creator: str, record: Record) -> Document:
     """What is known of a version when its upload begins."""
-    return {"model": model, "creator": creator, **_recorded(record)}
+    said = _recorded(record)
+    # An empty one may be a description that is still to come.
+    return {"model": model, "creator": creator, **said, "description": record.description or None}
 
 
 def subject(version: Version, files: Callable[[], Sequence[FileSummary]] | None) -> Document:
