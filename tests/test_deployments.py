@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 
 import weighbridge as wb
 from conftest import RunCli, RunningServer
+from weighbridge.wire import convert
 
 
 @pytest.fixture
@@ -131,6 +133,80 @@ def test_every_kind_of_zombie_is_found_with_what_is_wrong(client: wb.Client, pus
     assert client.zombies(model).undocumented == ()
 
 
+def test_what_counts_is_the_content_that_the_alias_points_at(client: wb.Client, pushed: Callable[..., str]) -> None:
+    first, other, again = pushed("same"), pushed("other"), pushed("same")
+    model = first.partition(":")[0]
+    digest = "b3:" + client.version(first).manifest.hex()
+    for stage in ("staging", "production"):
+        client.promote(first, stage)
+    assert client.report_deployment(node="by-digest", digest=digest).ref == first, "the one that production points at"
+    client.report_deployment(node="by-ref", ref=again)
+    assert client.zombies(model, grace_s=0).zombies == ()
+    for stage in ("staging", "production"):
+        client.promote(other, stage)
+    assert [zombie.reasons for zombie in client.zombies(model, grace_s=0).zombies] == [
+        (wb.ZombieReason.ARCHIVED, wb.ZombieReason.BEHIND),
+        (wb.ZombieReason.BEHIND,),
+    ]
+    client.rollback(f"{model}@production", reason="worse")
+    assert client.zombies(model, grace_s=0).zombies == ()
+
+
+def test_an_alias_that_goes_on_moving_leaves_a_node_as_far_behind_as_it_is(
+    empty_database: str, data_dir: Path, tmp_path: Path
+) -> None:
+    """Its moves are spread over hours in the database: tests do not wait."""
+    server = RunningServer(data_dir, ("--database", empty_database)).start()
+    with stopping(server), server.connect() as client:
+        for content in ("one", "two", "three"):
+            (tmp_path / "weights.bin").write_text(content)
+            client.push("a.b.c", tmp_path / "weights.bin", capture=False)
+        client.set_alias("a.b.c", "blue", 1)
+        client.report_deployment(node="stuck", ref="a.b.c:1", alias="blue")
+        client.report_deployment(node="lost", ref="a.b.c:3", alias="blue")
+
+        def since() -> dict[str, str]:
+            with psycopg.connect(empty_database, autocommit=True) as database:
+                database.execute("UPDATE deployment SET since_time = '2026-01-01T00:30:00Z'")
+                database.execute(
+                    "UPDATE event SET time = '2026-01-01T00:00:00Z'::timestamptz + revision * interval '1 h'"
+                )
+            found = client.zombies("a.b.c", grace_s=60).zombies
+            return {zombie.deployment.node: zombie.message.partition("since ")[2] for zombie in found}
+
+        def at(event: int) -> str:
+            return f"2026-01-01T{event:02}:00:00Z"
+
+        began = "2026-01-01T00:30:00Z"
+        assert since() == {"lost": began}, "it never pointed there"
+        (first, second, third, fourth) = (client.set_alias("a.b.c", "blue", to).revision for to in (2, 1, 2, 3))
+        assert since() == {"stuck": at(third)}, "it left, came back, and left again"
+        last = client.set_alias("a.b.c", "blue", 2).revision
+        client.delete_alias("a.b.c", "blue")
+        assert since() == {"stuck": at(third), "lost": at(last)}
+        assert (second, third, fourth) == (first + 1, first + 2, first + 3)
+
+
+def test_what_runs_is_shown_with_the_version_and_holds_its_model(
+    client: wb.Client, run_cli: RunCli, pushed: Callable[..., str]
+) -> None:
+    ref = pushed()
+    model = ref.partition(":")[0]
+    assert "runs on" not in run_cli("show", ref).out
+    for number in range(12):
+        client.report_deployment(node=f"eu-{number:02}", ref=ref)
+    shown = run_cli("show", ref).out
+    assert "eu-00, eu-01" in shown
+    assert f"2 more, which 'weighbridge deployments {ref}' lists" in shown.replace("\n", " ").replace("  ", "")
+    assert [each["node"] for each in run_cli("show", ref, "--json").json["deployments"]][10:] == ["eu-10", "eu-11"]
+    with pytest.raises(wb.ModelInUse) as refusal:
+        client.delete_model(model, reason="x")
+    assert refusal.value.violations[0].path == "deployments.eu-00"
+    for number in range(12):
+        client.retire_deployment(node=f"eu-{number:02}", model=model)
+    assert client.delete_model(model, reason="x").deletion is not None
+
+
 def test_no_alias_no_zombie_but_a_warning_where_nothing_is_said(client: wb.Client, pushed: Callable[..., str]) -> None:
     ref = pushed()
     model = ref.partition(":")[0]
@@ -212,3 +288,25 @@ def test_the_command_line_lists_them_and_exits_with_3_for_zombies(
     assert found.json["undocumented"][0]["reasons"] == ["undocumented"]
     assert run_cli("retire", "ü-7", model).out == "retired 1 deployment of ü-7\n"
     assert run_cli("zombies", model).code == 0
+
+
+def test_more_zombies_than_a_message_holds_are_counted() -> None:
+    version = wb.Deployment(
+        node="n" * 200,
+        model="a.b.c",
+        ref="a.b.c:1",
+        manifest=bytes(32),
+        alias="production",
+        stage=wb.Stage.ARCHIVED,
+        actor="bob",
+        since_time=datetime.now(UTC),
+        reported_time=datetime.now(UTC),
+        ttl_s=60,
+        live=True,
+    )
+    zombie = wb.Zombie(version, (wb.ZombieReason.ARCHIVED,), "archived " * 10)
+    message = convert.zombies_message(wb.Zombies([zombie] * 10_000, [zombie] * 10_000))
+    assert 2 * 2**20 < message.ByteSize() < 4 * 2**20
+    found = convert.zombies_value(message)
+    assert len(found.zombies) + len(found.undocumented) + found.left_out == 20_000
+    assert found.undocumented == ()

@@ -118,6 +118,7 @@ def zombies(options: GlobalOptions, context: click.Context, model: str, grace_s:
             {
                 "zombies": [zombie_document(zombie) for zombie in found.zombies],
                 "undocumented": [zombie_document(zombie) for zombie in found.undocumented],
+                "left_out": found.left_out,
             }
         )
     elif options.quiet:
@@ -128,6 +129,8 @@ def zombies(options: GlobalOptions, context: click.Context, model: str, grace_s:
         _print_zombies("WARNING", found.undocumented)
         if not found.zombies:
             click.echo("no zombies" + ("" if found.undocumented else ": everything that reports itself may run"))
+        if found.left_out:
+            click.echo(f"and {found.left_out:,} more; ask for one model to see them")
     if found.zombies:
         context.exit(FOUND_SOMETHING)
 

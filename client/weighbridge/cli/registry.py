@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
 from weighbridge.cli.completion import complete_model
+from weighbridge.cli.deployments import deployment_document
 from weighbridge.cli.documents import model_document, print_json, record_document, version_document
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.record_facts import record_facts
 from weighbridge.cli.render import print_facts, print_table
 from weighbridge.cli.text import visible
 from weighbridge.cli.units import counted, moment, size
+from weighbridge.core.deployments import Deployment
 from weighbridge.core.digest import format_digest
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.values import MetricSummary, Version
+
+_MOST_NODES = 10
+"""So many nodes that run a version ``show`` names."""
 
 
 @click.command(short_help="List the registered models.")
@@ -150,12 +155,13 @@ def show(options: GlobalOptions, ref: str) -> None:
     with options.connect() as client:
         version = client.version(ref)
         files = list(client.files(version.ref))
+        nodes = list(client.deployments(ref=version.ref))
     if options.json:
-        print_json(record_document(version, files))
+        print_json({**record_document(version, files), "deployments": list(map(deployment_document, nodes))})
     elif options.quiet:
         _print_each([version.ref])
     else:
-        print_facts(version.ref, [(name, value) for name, value in _facts(version, files) if value])
+        print_facts(version.ref, [(name, value) for name, value in _facts(version, files, nodes) if value])
 
 
 @click.command(short_help="Say which version a reference stands for.")
@@ -201,12 +207,13 @@ def _other_aliases(version: Version) -> str:
     return ", ".join(alias for alias in version.aliases if alias != version.stage)
 
 
-def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, str]]:
+def _facts(version: Version, files: Iterable[FileSummary], nodes: Sequence[Deployment]) -> list[tuple[str, str]]:
     record = version.record
     assert record is not None, "a version that was asked for by itself comes with its record"
     facts = [
         ("stage", str(version.stage)),
         ("aliases", _other_aliases(version)),
+        ("runs on", _nodes(nodes)),
         ("created", f"{moment(version.created_time)} by {version.creator}"),
         ("manifest", format_digest(version.manifest)),
         ("schema", f"{version.schema.prefix}, revision {version.schema.revision}" if version.schema else ""),
@@ -222,6 +229,13 @@ def _facts(version: Version, files: Iterable[FileSummary]) -> list[tuple[str, st
     facts += record_facts(record)
     facts += [(f"file {file.path}", size(file.size_bytes)) for file in files]
     return facts
+
+
+def _nodes(nodes: Sequence[Deployment]) -> str:
+    named = [node.node if node.live else f"{node.node} (silent)" for node in nodes[:_MOST_NODES]]
+    if len(nodes) > _MOST_NODES:
+        named.append(f"{len(nodes) - _MOST_NODES} more, which 'weighbridge deployments {nodes[0].ref}' lists")
+    return ", ".join(named)
 
 
 def _metric(metric: MetricSummary) -> str:

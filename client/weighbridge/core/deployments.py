@@ -69,3 +69,5 @@ class Zombies:
 
     zombies: Sequence[Zombie]
     undocumented: Sequence[Zombie]
+    left_out: int = 0
+    """How many of either the answer had no room for."""

@@ -317,9 +317,14 @@ class FindZombiesResponse(_message.Message):
 
     ZOMBIES_FIELD_NUMBER: _builtins.int
     UNDOCUMENTED_FIELD_NUMBER: _builtins.int
+    LEFT_OUT_FIELD_NUMBER: _builtins.int
+    left_out: _builtins.int
+    """How many of either there was no room for in one message, warnings first; ask for a model alone to see them. Of all
+    deployments the 10,000 that reported longest ago are judged.
+    """
     @_builtins.property
     def zombies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zombie]:
-        """The worst first, at most 10,000."""
+        """The worst first."""
 
     @_builtins.property
     def undocumented(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zombie]:
@@ -330,10 +335,11 @@ class FindZombiesResponse(_message.Message):
         *,
         zombies: _abc.Iterable[Global___Zombie] | None = ...,
         undocumented: _abc.Iterable[Global___Zombie] | None = ...,
+        left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["undocumented", b"undocumented", "zombies", b"zombies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_out", b"left_out", "undocumented", b"undocumented", "zombies", b"zombies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -106,44 +106,61 @@ class DeploymentRows:
         """See the port."""
         rows = self._database.rows(
             f"""
+            WITH d AS (
+                SELECT * FROM deployment d
+                WHERE d.retired_time IS NULL AND (%s = '' OR d.model = %s) AND {below_any("d.model")}
+                ORDER BY d.reported_time, d.model, d.node LIMIT %s
+            ), followed AS MATERIALIZED (
+                -- What nodes run and follow, each but once: since when the alias points at other content. An alias
+                -- that goes on moving does not set the clock back; one that never was leaves nobody behind.
+                SELECT f.*, held.number, coalesce((
+                    SELECT e.time FROM event e WHERE e.resource = f.resource AND e.revision > (
+                        SELECT max(x.revision) FROM event x JOIN version w
+                            ON w.model_id = f.model_id AND w.number = (x.after::json ->> 'version')::bigint
+                        WHERE x.resource = f.resource AND x.after <> '' AND w.manifest = f.manifest
+                    ) ORDER BY e.revision LIMIT 1
+                ), '-infinity') AS left_time
+                FROM (
+                    SELECT DISTINCT m.id AS model_id, d.alias, d.manifest, d.model || '@' || d.alias AS resource
+                    FROM d JOIN model m ON m.name = d.model
+                ) f
+                LEFT JOIN alias a ON a.model_id = f.model_id AND a.name = f.alias
+                LEFT JOIN version held ON held.id = a.version_id
+                WHERE held.manifest IS DISTINCT FROM f.manifest
+                  AND EXISTS (SELECT FROM event e WHERE e.resource = f.resource)
+            )
             SELECT {_COLUMNS},
                 v.deleted_time IS NOT NULL OR m.deleted_time IS NOT NULL,
-                held.number,
+                followed.number,
                 behind.since,
                 extract(epoch FROM now() - behind.since),
                 coalesce(v.record::jsonb ->> 'description', '') <> '',
                 EXISTS (SELECT FROM metric_summary s WHERE s.log_id = v.metric_log_id)
-            FROM deployment d
+            FROM d
             LEFT JOIN version v ON v.id = d.version_id
             LEFT JOIN model m ON m.id = v.model_id
-            LEFT JOIN alias a ON a.model_id = m.id AND a.name = d.alias
-            LEFT JOIN version held ON held.id = a.version_id
+            LEFT JOIN followed ON followed.model_id = m.id AND followed.alias = d.alias
+                AND followed.manifest = d.manifest
             LEFT JOIN LATERAL (
-                SELECT e.time FROM event e WHERE d.model <> '' AND e.resource = d.model || '@' || d.alias
-                ORDER BY e.revision DESC LIMIT 1
-            ) moved ON true
-            CROSS JOIN LATERAL (
-                -- Where the alias never was, nothing moved it, and nothing is behind it.
-                SELECT greatest(moved.time, d.since_time) AS since
-                WHERE moved.time IS NOT NULL AND a.version_id IS DISTINCT FROM d.version_id
-                UNION ALL SELECT NULL LIMIT 1
-            ) behind
-            WHERE d.retired_time IS NULL AND (%s = '' OR d.model = %s) AND {below_any("d.model")}
-            ORDER BY d.reported_time, d.model, d.node LIMIT %s
+                SELECT greatest(followed.left_time, d.since_time) AS since WHERE followed.model_id IS NOT NULL
+            ) behind ON true
+            ORDER BY d.reported_time, d.model, d.node
             """,
             (model, model, *_twice(readable), most),
         )
         return [_running(row) for row in rows]
 
-    def registered(self, manifest: Digest, readable: Collection[str] | None) -> tuple[str, int] | None:
+    def registered(self, manifest: Digest, alias: str, readable: Collection[str] | None) -> tuple[str, int] | None:
         """See the port."""
         rows = self._database.rows(
             f"""
             SELECT m.name, v.number FROM version v JOIN model m ON m.id = v.model_id
             WHERE v.manifest = %s AND {below_any("m.name")}
-            ORDER BY v.deleted_time IS NOT NULL OR m.deleted_time IS NOT NULL, v.id DESC LIMIT 1
+            ORDER BY v.deleted_time IS NOT NULL OR m.deleted_time IS NOT NULL,
+                EXISTS (SELECT FROM alias a WHERE a.version_id = v.id AND a.name = %s) DESC, v.id DESC
+            LIMIT 1
             """,
-            (manifest, *_twice(readable)),
+            (manifest, *_twice(readable), alias),
         )
         return (rows[0][0], rows[0][1]) if rows else None
 

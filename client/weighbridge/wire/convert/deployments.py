@@ -56,16 +56,33 @@ def deployment_value(message: deployments_pb2.Deployment) -> Deployment:
     )
 
 
+_ZOMBIES_BYTES = 3 * 1024 * 1024
+_FRAME_BYTES = 8
+"""What fits into a message, and what stands around each of its parts at most."""
+
+
 def zombies_message(found: Zombies) -> deployments_pb2.FindZombiesResponse:
     """Zombies and warnings as a message."""
-    return deployments_pb2.FindZombiesResponse(
-        zombies=map(_zombie_message, found.zombies), undocumented=map(_zombie_message, found.undocumented)
-    )
+    message = deployments_pb2.FindZombiesResponse(left_out=found.left_out)
+    room = _ZOMBIES_BYTES
+    for zombies, said in ((found.zombies, message.zombies), (found.undocumented, message.undocumented)):
+        for zombie in zombies:
+            one = _zombie_message(zombie)
+            room -= one.ByteSize() + _FRAME_BYTES
+            if room < 0:
+                message.left_out += 1
+            else:
+                said.append(one)
+    return message
 
 
 def zombies_value(message: deployments_pb2.FindZombiesResponse) -> Zombies:
     """A message as zombies and warnings."""
-    return Zombies(tuple(map(_zombie_value, message.zombies)), tuple(map(_zombie_value, message.undocumented)))
+    return Zombies(
+        tuple(map(_zombie_value, message.zombies)),
+        tuple(map(_zombie_value, message.undocumented)),
+        message.left_out,
+    )
 
 
 def _zombie_message(zombie: Zombie) -> deployments_pb2.Zombie:

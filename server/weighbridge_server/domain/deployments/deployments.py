@@ -39,7 +39,7 @@ class Deployments:
         alias, ttl_s = alias or DEFAULT_ALIAS, ttl_s or DEFAULT_TTL_S
         check_report(node, alias, ttl_s)
         with self._catalog.transaction(caller.actor) as tx:
-            named = parse_ref(ref) if ref else _registered(tx, parse_digest(digest), caller.readable)
+            named = parse_ref(ref) if ref else _registered(tx, parse_digest(digest), alias, caller.readable)
             model = "" if named is None else named.model
             if named is None or named.version is None or not _renewed(tx, node, named, alias, ttl_s):
                 version = None if named is None else _version(tx, named)
@@ -85,8 +85,8 @@ class Deployments:
         return deployments, page_token(json.dumps([last.model, last.node]))
 
 
-def _registered(tx: Transaction, manifest: Digest, readable: Readable) -> Ref | None:
-    found = tx.deployments.registered(manifest, readable)
+def _registered(tx: Transaction, manifest: Digest, alias: str, readable: Readable) -> Ref | None:
+    found = tx.deployments.registered(manifest, alias, readable)
     return None if found is None else Ref(found[0], version=found[1])
 
 

@@ -22,7 +22,8 @@ class Running:
     alias_ref: str
     """Where the alias that it follows points, as ``name:number``; empty: nowhere."""
     behind_since: datetime | None
-    """Since when the alias pointed elsewhere while this ran; None: it does not, or there never was such an alias."""
+    """Since when the alias points at other content while this runs; None: it does not, or there never was such an
+    alias."""
     behind_s: float
     described: bool
     """The version has a description."""
@@ -72,6 +73,7 @@ class DeploymentRows(Protocol):
         """All that did not retire, or those of a model, the one that reported longest ago first."""
         ...
 
-    def registered(self, manifest: Digest, readable: Collection[str] | None) -> tuple[str, int] | None:
-        """The newest version with this manifest, one that is not deleted before one that is."""
+    def registered(self, manifest: Digest, alias: str, readable: Collection[str] | None) -> tuple[str, int] | None:
+        """A version with this manifest: one that is not deleted before one that is, then one that the alias points
+        at, then the newest."""
         ...

@@ -19,7 +19,15 @@ _WAYS_OUT: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PROD
 
 def model_holders(tx: Transaction, name: str) -> list[Violation]:
     """Every holder of a model. Its row is locked: none comes to it meanwhile."""
-    return [Violation(f"uploads.{upload.upload_id}", _how_open(upload)) for upload in tx.uploads.open_of(name, _MOST)]
+    uploads = [
+        Violation(f"uploads.{upload.upload_id}", _how_open(upload)) for upload in tx.uploads.open_of(name, _MOST)
+    ]
+    live = tx.deployments.page(name, None, live=True, after=("", ""), size=_MOST)
+    nodes = [
+        Violation(f"deployments.{each.node}", f"runs {each.ref}; move the node to another model, or stop it")
+        for each in live
+    ]
+    return [*uploads, *nodes]
 
 
 def version_holders(tx: Transaction, version: Version) -> list[Violation]:
