@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy
@@ -81,3 +82,52 @@ def test_names_in_two_files_are_listed(client: wb.Client, push: Push) -> None:
         client.load(ref, tensors=["x"])
     assert clash.value.violations[0].message == "is in 'copy/model.safetensors' and in 'model.safetensors'"
     assert len(client.load(ref, exclude=["copy/*"])) == 26
+
+
+def index_of(shards: dict[str, dict[str, Any]], **others: str) -> bytes:
+    named = {name: path for path, tensors in shards.items() for name in tensors}
+    return json.dumps({"metadata": {"total_size": 1}, "weight_map": {**named, **others}}).encode()
+
+
+def test_a_model_that_lacks_a_shard_is_not_loaded_in_part(client: wb.Client, push: Push) -> None:
+    tensors = layers(4, 1024)
+    names = list(tensors)
+    shards = {f"llm/{n}.safetensors": {name: tensors[name] for name in names[n::2]} for n in range(2)}
+    index = index_of({path.removeprefix("llm/"): held for path, held in shards.items()})
+    files = {path: save_safetensors(held) for path, held in shards.items()}
+    whole = push({"llm/model.safetensors.index.json": index, **files})
+    assert set(client.load(whole)) == set(names)
+    lacking = push({"llm/model.safetensors.index.json": index, "llm/0.safetensors": files["llm/0.safetensors"]})
+    with pytest.raises(wb.UsageError, match="lacks 2 of the tensors that its index names") as refused:
+        client.load(lacking)
+    assert [(item.path, "the version has not" in item.message) for item in refused.value.violations] == [
+        (names[1], True),
+        (names[3], True),
+    ]
+    assert set(client.load(lacking, tensors=names[0::2])) == set(names[0::2])
+    assert set(client.load(whole, include=["llm/0.*"])) == set(names[0::2]), "what was left out is not missing"
+
+
+def test_where_two_files_have_a_tensor_the_index_says_which_it_is(client: wb.Client, push: Push) -> None:
+    tensors = layers(2, 1024)
+    names = list(tensors)
+    other = {names[0]: tensors[names[0]] + 1, "extra": tensors[names[1]]}
+    for path in ("a_adapter.safetensors", "z_adapter.safetensors"):
+        ref = push(
+            {
+                "model.safetensors.index.json": index_of({"model.safetensors": tensors}),
+                "model.safetensors": save_safetensors(tensors),
+                path: save_safetensors(other),
+            }
+        )
+        loaded = client.load(ref)
+        assert set(loaded) == {*names, "extra"}
+        numpy.testing.assert_array_equal(loaded[names[0]], tensors[names[0]])
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"weight_map": {"a": 1}}', b'{"weight_map": []}', b"\xff"])
+def test_an_index_that_is_none_is_named(client: wb.Client, push: Push, content: bytes) -> None:
+    ref = push({"model.safetensors.index.json": content, "model.safetensors": save_safetensors(layers(1, 1024))})
+    with pytest.raises(wb.UsageError, match=r"'model\.safetensors\.index\.json' cannot be loaded: it is no index"):
+        client.load(ref)
+    assert client.load(ref, exclude=["*.json"])

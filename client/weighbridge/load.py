@@ -6,9 +6,10 @@ byte of an array, and of a header, came in a chunk that was verified first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from weighbridge.cache import ChunkCache
@@ -24,10 +25,11 @@ from weighbridge.selection import Selection, named
 from weighbridge.tensors import HEAD_BYTES, SUFFIXES, open_tensors
 from weighbridge.tensors.choice import Choice
 from weighbridge.tensors.frameworks import Framework
+from weighbridge.tensors.shard_index import LARGEST_BYTES, SUFFIX, weight_map
 from weighbridge.tensors.stored import Stored, TensorFile
 from weighbridge.wire.connection import Connection
 
-_CLASHES_NAMED = 20
+_NAMED = 20
 
 Result = TypeVar("Result")
 
@@ -49,11 +51,18 @@ def load_tensors(
         InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound, Unavailable.
     """
     whole = connection.patience().run(lambda: fetch_manifest(connection, ref))
-    manifest = replace(whole, files=_loadable(whole, selection))
-    loading = _Loading(connection, manifest, cache, progress)
-    tables = loading.read_tables()
-    chosen = choice.of(manifest.ref, _names(manifest.ref, tables))
-    parts = [loading.locate(table, chosen, choice, framework) for table in tables]
+    files = _loadable(whole, selection)
+    loading = _Loading(connection, replace(whole, files=[*files, *_indexes(whole, selection)]), cache, progress)
+    indexed = loading.read_indexes(len(files))
+    tables = loading.read_tables(len(files))
+    held = _names(whole.ref, tables, indexed)
+    absent = _absent(indexed, held, whole, files)
+    chosen = choice.of(whole.ref, [*held, *absent])
+    _require(whole.ref, {name: absent[name] for name in absent if name in chosen})
+    parts = [
+        loading.locate(table, {name for name in chosen if held[name] == table.file.path}, choice, framework)
+        for table in tables
+    ]
     return loading.bring_arrays(parts, framework)
 
 
@@ -88,13 +97,21 @@ class _Loading:
         self._manifest = manifest
         self._chunks = NearestChunks(connection, manifest, cache, progress)
         self._peeked = PeekedChunks(self._chunks.bring)
+        self._files = [VersionFile(number, file, self._peeked) for number, file in enumerate(manifest.files)]
 
-    def read_tables(self) -> list[_Table]:
-        """Reads what every file says of its tensors."""
-        files = [VersionFile(index, file, self._peeked) for index, file in enumerate(self._manifest.files)]
+    def read_indexes(self, first: int) -> dict[str, str]:
+        """Reads the indexes, which are the files from number ``first`` on: the file of each tensor."""
+        found: dict[str, str] = {}
+        for file in self._files[first:]:
+            content = file.read_at(0, file.size_bytes)
+            found |= self._of_file(file, partial(weight_map, file.path, content))
+        return found
+
+    def read_tables(self, files: int) -> list[_Table]:
+        """Reads what each of the first ``files`` says of its tensors."""
         return [
             _Table(file, self._of_file(file, partial(open_tensors, file)))
-            for group in _groups(files)
+            for group in _groups(self._files[:files])
             for file in self._with_heads(group)
         ]
 
@@ -169,19 +186,54 @@ def _loadable(manifest: Manifest, selection: Selection) -> list[FileManifest]:
     return found
 
 
-def _names(ref: str, tables: Iterable[_Table]) -> dict[str, str]:
+def _indexes(manifest: Manifest, selection: Selection) -> list[FileManifest]:
+    """What says where tensors are; patterns that ask for some files only are not asked for it."""
+    everything = replace(selection, include=())
+    return [
+        file
+        for file in everything.of(manifest.ref, manifest.files)
+        if file.path.endswith(SUFFIX) and file.size_bytes <= LARGEST_BYTES
+    ]
+
+
+def _names(ref: str, tables: Iterable[_Table], indexed: Mapping[str, str]) -> dict[str, str]:
     """Every tensor's name, and the file that it is in; raises UsageError where that is not one file."""
     found: dict[str, str] = {}
     clashes: dict[str, str] = {}
     for table in tables:
         for name in table.tensors.names:
-            if found.setdefault(name, table.file.path) != table.file.path:
+            if indexed.get(name) == table.file.path:
+                found[name] = table.file.path
+            elif found.setdefault(name, table.file.path) not in (table.file.path, indexed.get(name)):
                 clashes.setdefault(name, f"is in {found[name]!r} and in {table.file.path!r}")
     if clashes:
-        first = [Violation(name, what) for name, what in list(clashes.items())[:_CLASHES_NAMED]]
+        first = [Violation(name, what) for name, what in list(clashes.items())[:_NAMED]]
         listed = ", ".join(repr(violation.path) for violation in first)
         more = f" and {len(clashes) - len(first)} more" if len(clashes) > len(first) else ""
         raise UsageError(
             f"{ref} has tensors in more than one file: {listed}{more}; leave files out with exclude=", violations=first
         )
     return found
+
+
+def _absent(
+    indexed: Mapping[str, str], held: Mapping[str, str], manifest: Manifest, selected: Iterable[FileManifest]
+) -> dict[str, str]:
+    """The tensors that an index names and nothing holds, and what is wrong with each; what was left out is not."""
+    there, chosen = {file.path for file in manifest.files}, {file.path for file in selected}
+    return {
+        name: f"is in {path!r} by the index, which {'has it not' if path in there else 'the version has not'}"
+        for name, path in indexed.items()
+        if name not in held and (path in chosen or path not in there)
+    }
+
+
+def _require(ref: str, absent: Mapping[str, str]) -> None:
+    """Half a model is none: what an index promises and nothing holds is an error. Raises UsageError."""
+    if absent:
+        first = [Violation(name, what) for name, what in islice(absent.items(), _NAMED)]
+        raise UsageError(
+            f"{ref} lacks {len(absent)} of the tensors that its index names; push all files of the model, or load "
+            "others with tensors=",
+            violations=first,
+        )

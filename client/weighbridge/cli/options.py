@@ -27,6 +27,11 @@ class GlobalOptions:
         """A client of the server that was named."""
         return connect(self.server, token=self.token)
 
+    def environment(self) -> dict[str, str]:
+        """What a command that is run needs to speak with the same server."""
+        given = {"WEIGHBRIDGE_SERVER": self.server, "WEIGHBRIDGE_TOKEN": self.token}
+        return {name: value for name, value in given.items() if value}
+
     def address(self) -> tuple[str, str]:
         """The server that ``connect`` takes, and where its name comes from."""
         return _first(self.server, "--server", "WEIGHBRIDGE_SERVER") or (DEFAULT_SERVER, "the default")

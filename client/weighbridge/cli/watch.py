@@ -40,7 +40,7 @@ def watch(options: GlobalOptions, ref: str, command: str | None, after: int | No
         for change in client.watch(ref, after_revision=after):
             _show(options, change)
             if command is not None:
-                _run(command, change)
+                _run(options, command, change)
 
 
 def _show(options: GlobalOptions, change: Change) -> None:
@@ -58,8 +58,9 @@ def _show(options: GlobalOptions, change: Change) -> None:
     sys.stdout.flush()
 
 
-def _run(command: str, change: Change) -> None:
+def _run(options: GlobalOptions, command: str, change: Change) -> None:
     said = {
+        **options.environment(),
         "WEIGHBRIDGE_REF": change.ref,
         "WEIGHBRIDGE_VERSION": "" if change.version is None else str(change.version),
         "WEIGHBRIDGE_ALIAS": change.alias,
@@ -68,7 +69,9 @@ def _run(command: str, change: Change) -> None:
         "WEIGHBRIDGE_REASON": change.reason,
         "WEIGHBRIDGE_PREVIOUS_REF": change.previous_ref,
     }
-    code = subprocess.run(command, shell=True, env={**os.environ, **said}, check=False).returncode
+    # With --json the lines on standard output are ours alone.
+    output = sys.stderr if options.json else None
+    code = subprocess.run(command, shell=True, env={**os.environ, **said}, stdout=output, check=False).returncode
     if code:
         click.echo(f"warning: the command ended with {code} for revision {change.revision}", err=True)
 

@@ -73,7 +73,9 @@ class WebhookQueue:
         ((wait_s,),) = self._database.rows(
             """
             SELECT extract(epoch FROM min(greatest(w.next_try_time, w.claimed_until_time)) - clock_timestamp())
-            FROM webhook w WHERE w.paused_reason = '' AND greatest(w.next_try_time, w.claimed_until_time) IS NOT NULL
+            FROM webhook w WHERE w.paused_reason = ''
+                -- What has been due for longer was claimed just now, or has nothing to send.
+                AND greatest(w.next_try_time, w.claimed_until_time) > clock_timestamp() - interval '1 s'
             """
         )
         return most_s if wait_s is None else min(most_s, max(0.0, float(wait_s)))
