@@ -176,7 +176,7 @@ def test_the_whole_list_is_in_order_of_revision(audit: Audit) -> None:
     ran = audit.run("list", "--json")
     events = ran.json["events"]
     assert [event["revision"] for event in events] == list(range(1, TOTAL + 1))
-    ((time, hashed),) = audit.sql("SELECT time, hash FROM event WHERE revision = 3")
+    ((time, previous, hashed),) = audit.sql("SELECT time, previous_hash, hash FROM event WHERE revision = 3")
     assert events[2] == {
         "revision": 3,
         "time": time_text(time),
@@ -185,6 +185,7 @@ def test_the_whole_list_is_in_order_of_revision(audit: Audit) -> None:
         "resource": "a.b.m:1",
         "before": {"n": 0},
         "after": {"n": 2},
+        "previous_hash": previous.hex(),
         "hash": hashed.hex(),
     }
     assert events[0]["before"] is None

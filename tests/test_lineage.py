@@ -130,6 +130,20 @@ def test_all_parents_that_are_wrong_are_named(client: wb.Client, new_model: NewM
     assert "there is no model no.such.model" in raised.value.violations[1].message
 
 
+def test_all_references_that_cannot_be_pinned_are_named(client: wb.Client, new_model: NewModel, weights: Path) -> None:
+    there, gone = client.push(new_model(), weights).version.ref, new_model()
+    with pytest.raises(wb.ModelNotFound) as raised:
+        client.begin(new_model(), parent=[there, gone, f"{there.partition(':')[0]}@blue", "no reference"])
+    assert [violation.path for violation in raised.value.violations] == [f"parents[{n}].ref" for n in (1, 2, 3)]
+
+
+def test_one_parent_may_come_alone(client: wb.Client, new_model: NewModel, weights: Path) -> None:
+    there = client.push(new_model(), weights).version.ref
+    made = client.push(new_model(), weights, parent=wb.Parent(there, wb.Relation.DISTILLED)).version
+    assert made.record is not None
+    assert made.record.parents == (wb.Parent(there, wb.Relation.DISTILLED),)
+
+
 def test_the_table_holds_no_circle(storage: Storage) -> None:
     made(storage, made(storage))
     first, second = (key for (key,) in storage.sql("SELECT id FROM version ORDER BY id"))

@@ -119,8 +119,11 @@ def test_a_curve_of_a_million_points(client: wb.Client, new_model: NewModel, wei
         (("loss", "high", 1), "has the value 'high', which is not a number"),
         (("loss", None, 1), "has the value 'None', which is not a number"),
         (("loss", 10**400, 1), "which is not a number"),
-        (("loss", 0.5, "last"), "has the step 'last', which is not a number"),
-        (("loss", 0.5, math.nan), "has the step 'nan', which is not a number"),
+        (("loss", 0.5, "last"), "has the step 'last', which is not a whole number"),
+        (("loss", 0.5, math.nan), "has the step 'nan', which is not a whole number"),
+        (("loss", 0.5, 1.9), "has the step '1.9', which is not a whole number"),
+        (("loss", 0.5, "7"), "has the step '7', which is not a whole number"),
+        (("loss", 0.5, np.float32(2.5)), "has the step '2.5', which is not a whole number"),
         (("loss", 0.5, 2**63), "which 64 bits do not hold"),
     ],
 )
@@ -137,6 +140,17 @@ def test_a_point_that_cannot_be_taken_is_refused_at_once(
             with pytest.raises(wb.InvalidRequest):
                 version.log_metrics({"other": 0.5, point[0]: point[1]}, point[2])
     assert [item.name for item in client.version(model).metrics or ()] == ["good"]
+
+
+def test_steps_that_are_computed_are_taken_where_they_are_whole(
+    client: wb.Client, new_model: NewModel, weights: Path
+) -> None:
+    model = new_model()
+    with training(client, model, weights) as version:
+        for step in (1, 2.0, np.int64(3), np.float32(4.0)):
+            version.log_metric("loss", 0.5, step)  # type: ignore[arg-type]
+    (curve,) = client.metrics(model).values()
+    assert list(curve.steps) == [1, 2, 3, 4]
 
 
 def test_of_several_metrics_everything_wrong_is_listed(client: wb.Client, new_model: NewModel) -> None:

@@ -297,6 +297,26 @@ def test_an_upload_whose_time_ran_out_holds_nothing(storage: Storage) -> None:
     assert storage.models.delete("bob", "", MODEL, "x").deletion is not None
 
 
+def test_a_model_that_holds_staging_or_production_is_not_deleted(
+    client: wb.Client, new_model: NewModel, weights: Path
+) -> None:
+    name = new_model()
+    for _ in range(2):
+        client.push(name, weights)
+    for version, stages in ((1, ("staging", "production")), (2, ("staging",))):
+        for stage in stages:
+            client.promote(f"{name}:{version}", stage)
+    with pytest.raises(ModelInUse) as raised:
+        client.delete_model(name, reason="x")
+    assert {item.path: item.message.partition(";")[0] for item in raised.value.violations} == {
+        "stages.production": f"is held by {name}:1",
+        "stages.staging": f"is held by {name}:2",
+    }
+    client.promote(f"{name}:1", "archived")
+    client.promote(f"{name}:2", "development")
+    assert client.delete_model(name, reason="x").deletion is not None
+
+
 def test_a_version_may_keep_a_parent_that_was_deleted_meanwhile(
     client: wb.Client, new_model: NewModel, weights: Path
 ) -> None:

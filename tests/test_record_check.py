@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from weighbridge.core.errors import InvalidRequest, LimitExceeded
 from weighbridge.core.limits import RECORD_BYTES
 from weighbridge.core.record_check import check_metrics, check_record
 from weighbridge.core.record_form import most_record_bytes
+from weighbridge.core.scalars import plain
 from weighbridge.core.values import (
     Accelerator,
     Dataset,
@@ -252,3 +254,10 @@ def test_metrics_keep_any_value_under_a_good_name() -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_metrics(points)
     assert [violation.path for violation in refused.value.violations] == ["metrics.a\0", "metrics.", "metrics.loss"]
+
+
+def test_numbers_of_numpy_are_the_numbers_that_they_are() -> None:
+    values = {"a": numpy.bool_(True), "b": numpy.float32(0.5), "c": numpy.int64(3), "d": numpy.array(2.5), "e": "x"}
+    assert typed(plain(values)) == typed({"a": True, "b": 0.5, "c": 3, "d": 2.5, "e": "x"})
+    assert plain(None) == {}
+    assert list(refusals(Record(params=plain({"many": numpy.ones(2)})))) == ["params.many"]

@@ -146,6 +146,30 @@ def test_leaving_the_block_with_the_refusal_and_pushing_again_sends_nothing(
     assert again.version.version == 1, "a refused commit takes no number"
 
 
+def test_what_was_trained_is_not_lost_by_the_refusal_and_is_mended_after_the_block(
+    asking: wb.Client, prefix: str, weights: Path
+) -> None:
+    asking.set_schema(prefix, {"properties": {"metrics": {"required": ["auc"]}, "tags": {"required": ["owner"]}}})
+    with pytest.raises(wb.SchemaViolated) as raised, asking.begin(f"{prefix}.a.b", tags={"owner": "ada"}) as version:
+        version.add(weights)
+        for step in range(100):
+            version.log_metric("loss", 1 / (step + 1), step=step)
+    assert str(raised.value).splitlines()[1].startswith("  metrics.auc: "), "where nobody catches it, a log says it all"
+    assert any("call its commit()" in note for note in raised.value.__notes__)
+    version.log_metric("auc", 0.9)
+    committed = version.commit()
+    assert committed.version.ref == f"{prefix}.a.b:1"
+    assert [metric.points for metric in asking.version(f"{prefix}.a.b:1").metrics or ()] == [1, 100]
+
+
+def test_a_push_that_is_refused_leaves_no_upload_behind(asking: wb.Client, prefix: str, weights: Path) -> None:
+    asking.create_model(f"{prefix}.a.b")
+    asking.set_schema(prefix, {"properties": {"metrics": {"required": ["auc"]}}})
+    with pytest.raises(wb.SchemaViolated):
+        asking.push(f"{prefix}.a.b", weights)
+    assert asking.delete_model(f"{prefix}.a.b", reason="nothing holds it").deletion is not None
+
+
 def test_a_schema_may_ask_for_what_is_captured(
     asking: wb.Client, asking_server: RunningServer, run_cli: RunCli, prefix: str, weights: Path, tmp_path: Path
 ) -> None:
@@ -252,14 +276,15 @@ def test_a_refused_begin_can_be_tried_again_with_its_request_id(asking_server: R
 
 
 def test_more_than_a_status_carries_is_counted(asking: wb.Client, prefix: str) -> None:
-    names = [f"tag-{number:02}-{'x' * 80}" for number in range(90)]
+    names = [f"tag-{number:03}-{'x' * 80}" for number in range(500)]
     asking.set_schema(prefix, {"properties": {"tags": {"required": names}}})
     with pytest.raises(wb.SchemaViolated) as raised:
         asking.begin(f"{prefix}.a.b")
     shown = paths(raised)
     assert shown == [f"tags.{name}" for name in names[: len(shown)]]
     assert len(shown) > 10
-    assert int(raised.value.details["violations_left_out"]) == 90 - len(shown)
+    assert int(raised.value.details["violations_left_out"]) == 500 - len(shown)
+    assert str(raised.value).endswith(f"… and {500 - len(shown)} more")
 
 
 def test_the_shipped_schema_can_be_turned_off(data_dir: Path, weights: Path) -> None:

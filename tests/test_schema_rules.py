@@ -134,10 +134,10 @@ def test_a_violation_says_where_and_what(schema: Any, path: str, said: str) -> N
     assert said in found[path]
 
 
-def test_all_that_is_wrong_is_listed_up_to_a_hundred_things() -> None:
+def test_all_that_is_wrong_is_listed_up_to_a_thousand_things() -> None:
     names = [f"t{number:04}" for number in range(2000)]
     schema = {"properties": {"tags": {"required": names}}, "allOf": [{"properties": {"tags": {"required": names}}}]}
-    assert list(broken(schema)) == [f"tags.{name}" for name in names[:100]]
+    assert list(broken(schema)) == [f"tags.{name}" for name in names[:1000]]
 
 
 def test_what_says_nothing_is_not_there_but_maps_are() -> None:

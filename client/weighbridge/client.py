@@ -32,12 +32,14 @@ from weighbridge.core.deployments import DEFAULT_TTL_S
 from weighbridge.core.errors import UsageError
 from weighbridge.core.record_check import check_metrics
 from weighbridge.core.refs import check_model_name, parse_alias, parse_ref
-from weighbridge.core.values import Dataset, MetricPoint, Parent, Record, Scalar
+from weighbridge.core.scalars import plain
+from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar
 from weighbridge.fetch import fetch_manifest
 from weighbridge.follow import Follower, Steps, Swap, default_node
 from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.open_file import FileReader, open_file
+from weighbridge.parents import Parents, pinned
 from weighbridge.progress import Progress, Silent
 from weighbridge.pull import Pulled, pull_version
 from weighbridge.selection import Selection
@@ -56,7 +58,6 @@ _HOST = re.compile(r"[!-.0-~]+")
 """Printable ASCII without blanks and slashes: a name or an address, which one is for the resolver to say."""
 _LARGEST_PORT = 65_535
 _LONGEST_TOKEN = 4096
-Parents = str | Sequence[str | Parent] | None
 
 
 class RecordOptions(TypedDict, total=False):
@@ -213,10 +214,10 @@ class Client(
         check_model_name(model)
         record = Record(
             description=description,
-            params=dict(params or {}),
-            tags=dict(tags or {}),
+            params=plain(params),
+            tags=plain(tags),
             datasets=tuple(datasets),
-            parents=tuple(self._pinned(item) for item in _parents(parent)),
+            parents=pinned(parent, lambda ref: self.resolve(ref).ref),
         )
         return VersionInProgress(self._connection, model, record, progress or Silent(), capture=capture)
 
@@ -235,16 +236,14 @@ class Client(
         # Before anything is begun, so that a refusal changes nothing.
         sources = scan(paths)
         check_metrics([MetricPoint(name, value) for name, value in (metrics or {}).items()])
-        with self.begin(model, **record) as version:
+        version = self.begin(model, **record)
+        try:
             version.add_sources(sources)
             version.log_metrics(metrics or {})
-        assert version.result is not None, "a block that ends without an exception has committed"
-        return version.result
-
-    def _pinned(self, parent: Parent) -> Parent:
-        if parse_ref(parent.ref).version is not None:
-            return parent
-        return Parent(self.resolve(parent.ref).ref, parent.relation)
+            return version.commit()
+        except BaseException:
+            version.abort()
+            raise
 
     # -- out -----------------------------------------------------------------------------------
 
@@ -440,8 +439,3 @@ def _patterns(which: str, given: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise UsageError(f"{which} is a list of patterns, such as [{given!r}]")
     return tuple(given)
-
-
-def _parents(given: Parents) -> list[Parent]:
-    items = [given] if isinstance(given, str) else list(given or ())
-    return [item if isinstance(item, Parent) else Parent(item) for item in items]

@@ -20,7 +20,7 @@ from typing import SupportsFloat
 
 from weighbridge.core.errors import Cancelled, DataLoss, InvalidRequest, Violation, WeighbridgeError
 from weighbridge.core.limits import METRIC_POINTS_PER_CALL
-from weighbridge.core.record_check import metric_name_violations, metric_number_violations
+from weighbridge.core.record_check import metric_name_violations, metric_number_violations, whole_step
 from weighbridge.given_up import GivenUp
 from weighbridge.v1 import records_pb2, versions_pb2
 from weighbridge.wire.connection import Connection
@@ -144,7 +144,7 @@ class MetricStream:
             if len(self._loose) >= self._attend_at:
                 self._attend()
             self._names.add(name)
-            self._loose.append((name, int(step), time_ns(), float(value)))
+            self._loose.append((name, whole_step(step), time_ns(), float(value)))
 
     def _attend(self) -> None:
         """Has the points sent, and waits, or fails, where there is no room for more."""
@@ -309,4 +309,4 @@ def _violations(name: str, value: object, step: object) -> Iterator[Violation]:
 
 
 def _refused(violations: list[Violation]) -> InvalidRequest:
-    return InvalidRequest(f"the metrics cannot be taken: {len(violations)} things are wrong", violations=violations)
+    return InvalidRequest("the metrics cannot be taken", violations=violations)

@@ -20,6 +20,8 @@ from weighbridge.core.errors import (
     ChunksMissing,
     DataLoss,
     DeadlineExceeded,
+    PolicyRefused,
+    SchemaViolated,
     StorageFailed,
     Unavailable,
     UsageError,
@@ -29,6 +31,7 @@ from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.core.record_check import check_record
 from weighbridge.core.record_form import check_record_bytes
 from weighbridge.core.refs import version_ref
+from weighbridge.core.scalars import plain
 from weighbridge.core.values import (
     Dataset,
     Energy,
@@ -69,6 +72,9 @@ class Pushed:
 
 class VersionInProgress:
     """A version that is being made. A context manager: commits when its block ends without an exception.
+
+    Where the block ends with one, the version is given up. Where the commit is refused by the schema or a policy, it
+    is not: it can be mended and committed after the block, or given up by ``abort``.
 
     Made by ``Client.begin``. The methods may be called from one thread at a time; files are uploaded in
     the background, so that training goes on.
@@ -115,11 +121,11 @@ class VersionInProgress:
             InvalidRequest: a value is not text, a finite number, true or false.
             LimitExceeded: the record would be longer than 64 KiB; it is as it was before.
         """
-        self._change(params={**self._record.params, **params})
+        self._change(params={**self._record.params, **plain(params)})
 
     def set_tags(self, **tags: Scalar) -> None:
         """Records tags; as ``log_params``."""
-        self._change(tags={**self._record.tags, **tags})
+        self._change(tags={**self._record.tags, **plain(tags)})
 
     def log_metric(self, name: str, value: SupportsFloat, step: int = 0) -> None:
         """Records one point of a metric's curve; NaN and infinities are kept.
@@ -337,6 +343,10 @@ class VersionInProgress:
             return
         try:
             self.commit()
+        except (SchemaViolated, PolicyRefused) as refusal:
+            # What was trained for days is not thrown away for a tag.
+            refusal.add_note(_MENDABLE)
+            raise
         except BaseException:
             self.abort()
             raise
@@ -348,6 +358,12 @@ class VersionInProgress:
                 self._connection.call(self._connection.versions.RenewUpload, request)
             except WeighbridgeError:
                 continue  # the next call that matters says what is wrong
+
+
+_MENDABLE = (
+    "The upload stays open: mend the version (set_tags, log_metric, …) and call its commit(), and nothing is sent "
+    "again; or call its abort()."
+)
 
 
 def _over() -> UsageError:

@@ -251,6 +251,7 @@ def _document(event: Event) -> dict[str, Any]:
         "resource": event.resource,
         "before": _state(event.before),
         "after": _state(event.after),
+        "previous_hash": event.previous_hash.hex(),
         "hash": event.hash.hex(),
     }
 

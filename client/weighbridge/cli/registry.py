@@ -17,7 +17,7 @@ from weighbridge.cli.units import counted, moment, size
 from weighbridge.core.deployments import Deployment
 from weighbridge.core.digest import format_digest
 from weighbridge.core.manifest import FileSummary
-from weighbridge.core.values import MetricSummary, Version
+from weighbridge.core.values import MetricSummary, Scalar, Version
 
 _MOST_NODES = 10
 """So many nodes that run a version ``show`` names."""
@@ -219,8 +219,8 @@ def _facts(version: Version, files: Iterable[FileSummary], nodes: Sequence[Deplo
         ("schema", f"{version.schema.prefix}, revision {version.schema.revision}" if version.schema else ""),
         ("description", record.description),
     ]
-    facts += [(f"param {name}", str(value)) for name, value in record.params.items()]
-    facts += [(f"tag {name}", str(value)) for name, value in record.tags.items()]
+    facts += [(f"param {name}", _scalar(value)) for name, value in record.params.items()]
+    facts += [(f"tag {name}", _scalar(value)) for name, value in record.tags.items()]
     facts += [(f"metric {metric.name}", _metric(metric)) for metric in version.metrics or ()]
     for dataset in record.datasets:
         said = (dataset.version, dataset.role, dataset.digest, dataset.uri)
@@ -229,6 +229,13 @@ def _facts(version: Version, files: Iterable[FileSummary], nodes: Sequence[Deplo
     facts += record_facts(record)
     facts += [(f"file {file.path}", size(file.size_bytes)) for file in files]
     return facts
+
+
+def _scalar(value: Scalar) -> str:
+    """As a person gives it; an empty text is seen."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if value != "" else '""'
 
 
 def _nodes(nodes: Sequence[Deployment]) -> str:

@@ -30,7 +30,7 @@ def check_curves(curves: Sequence[MetricCurve]) -> None:
             violations.append(Violation(f"metrics.{curve.name}", "comes twice; put its points together"))
         names.add(curve.name)
     if violations:
-        raise InvalidRequest(f"the metrics cannot be taken: {len(violations)} things are wrong", violations=violations)
+        raise InvalidRequest("the metrics cannot be taken", violations=violations)
     points = sum(map(len, curves))
     if points > METRIC_POINTS_PER_CALL:
         raise LimitExceeded(

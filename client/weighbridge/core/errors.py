@@ -73,6 +73,12 @@ class WeighbridgeError(Exception):
         self.details = dict(details or {})
         self.retry_after_s = retry_after_s
 
+    def __str__(self) -> str:
+        """The message, and everything that is wrong: where nobody catches it, a log has all of it."""
+        lines = [self.message, *(f"  {violation.path}: {violation.message}" for violation in self.violations)]
+        left_out = self.details.get("violations_left_out")
+        return "\n".join([*lines, f"  … and {left_out} more"] if left_out else lines)
+
 
 class InternalError(WeighbridgeError):
     """A fault of ours; the message carries the id under which the server logged it."""

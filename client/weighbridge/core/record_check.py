@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from weighbridge.core.errors import InvalidRequest, Violation
 from weighbridge.core.text_check import wrong_text
@@ -110,15 +112,24 @@ def metric_number_violations(name: str, value: object, step: object) -> Iterator
     except (TypeError, ValueError, OverflowError):
         yield Violation(path, f"has the value {str(value)[:80]!r}, which is not a number")
     try:
-        if not -(2**63) <= int(step) < 2**63:  # type: ignore[call-overload]
+        if not -(2**63) <= whole_step(step) < 2**63:
             yield Violation(path, f"has step {step}, which 64 bits do not hold")
-    except (TypeError, ValueError, OverflowError):
-        yield Violation(path, f"has the step {str(step)[:80]!r}, which is not a number")
+    except TypeError:
+        yield Violation(path, f"has the step {str(step)[:80]!r}, which is not a whole number")
+
+
+def whole_step(step: Any) -> int:
+    """A step as it is recorded; one that is computed may be a float. Raises TypeError where it is not whole."""
+    if isinstance(step, float) or hasattr(step, "is_integer"):
+        if not math.isfinite(step) or not float(step).is_integer():
+            raise TypeError(f"{step} is not whole")
+        return int(step)
+    return operator.index(step)
 
 
 def _refuse(what: str, violations: Sequence[Violation]) -> None:
     if violations:
-        raise InvalidRequest(f"{what} cannot be taken: {len(violations)} things are wrong", violations=violations)
+        raise InvalidRequest(f"{what} cannot be taken", violations=violations)
 
 
 def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:

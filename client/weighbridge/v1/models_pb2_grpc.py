@@ -157,7 +157,8 @@ class ModelServiceServicer:
     def DeleteModel(self, request, context):
         """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-        Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+        Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
+        upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
         violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
         or the version was committed and is hidden with the rest.
 

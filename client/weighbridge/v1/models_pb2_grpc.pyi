@@ -90,7 +90,8 @@ class ModelServiceStub:
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+    Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
+    upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
     violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
@@ -171,7 +172,8 @@ class ModelServiceAsyncStub(ModelServiceStub):
     DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+    Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
+    upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
     violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
@@ -279,7 +281,8 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
         """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-        Refused while an upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
+        Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
+        upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
         violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
         or the version was committed and is hidden with the rest.
 

@@ -11,6 +11,7 @@ import peewee
 
 from weighbridge.core import values
 from weighbridge.core.digest import Digest
+from weighbridge.core.event_hash import GENESIS
 from weighbridge_server.domain.ports import EventFilter
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.tables import Event, JournalHead
@@ -59,8 +60,8 @@ class EventRows:
 
     def head(self) -> tuple[int, Digest]:
         """See the port."""
-        row = JournalHead.get_by_id(1)
-        return row.revision, bytes(row.hash)
+        row = JournalHead.get_or_none(JournalHead.id == 1)
+        return (0, GENESIS) if row is None else (row.revision, bytes(row.hash))
 
 
 def _conditions(wanted: EventFilter) -> Iterator[peewee.Expression]:

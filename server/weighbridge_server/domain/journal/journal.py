@@ -76,9 +76,15 @@ class Journal:
             newest, head = tx.events.head()
         chain = EventChain()
         while chain.revision < newest:
-            with self._catalog.transaction() as tx:
-                size = min(_VERIFY_PAGE, newest - chain.revision)
-                events = tx.events.page(_ALL, chain.revision or _BEFORE_ALL, size)
+            size = min(_VERIFY_PAGE, newest - chain.revision)
+            try:
+                with self._catalog.transaction() as tx:
+                    events = tx.events.page(_ALL, chain.revision or _BEFORE_ALL, size)
+            except InvalidRequest as fault:  # a time that no calendar has
+                first, last = chain.revision + 1, chain.revision + size
+                raise broken(
+                    first, f"among events {first} to {last} is one that cannot be read: {fault.message}"
+                ) from fault
             if not events:
                 raise broken(chain.revision + 1, f"events {chain.revision + 1} to {newest} are gone")
             for event in events:

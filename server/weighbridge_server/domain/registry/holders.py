@@ -27,7 +27,16 @@ def model_holders(tx: Transaction, name: str) -> list[Violation]:
         Violation(f"deployments.{each.node}", f"runs {each.ref}; move the node to another model, or stop it")
         for each in live
     ]
-    return [*uploads, *nodes]
+    return [*_held_stages(tx, name), *uploads, *nodes]
+
+
+def _held_stages(tx: Transaction, name: str) -> list[Violation]:
+    held = [(stage, tx.versions.held_by(name, stage, whole=False)) for stage in STAGE_ALIASES]
+    return [
+        Violation(f"stages.{stage}", f"is held by {version.ref}; {_way_out(version)}")
+        for stage, version in held
+        if version is not None
+    ]
 
 
 def version_holders(tx: Transaction, version: Version) -> list[Violation]:
@@ -38,8 +47,11 @@ def version_holders(tx: Transaction, version: Version) -> list[Violation]:
 def _stage(version: Version) -> list[Violation]:
     if version.stage not in _WAYS_OUT:
         return []
-    way_out = f"'weighbridge promote {version.ref} {_WAYS_OUT[version.stage]}' moves it out"
-    return [Violation("stage", f"is {version.stage}; {way_out}")]
+    return [Violation("stage", f"is {version.stage}; {_way_out(version)}")]
+
+
+def _way_out(version: Version) -> str:
+    return f"'weighbridge promote {version.ref} {_WAYS_OUT[version.stage]}' moves it out"
 
 
 def _aliases(version: Version) -> list[Violation]:

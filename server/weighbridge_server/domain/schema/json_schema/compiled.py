@@ -16,7 +16,6 @@ from weighbridge_server.domain.schema.json_schema.patterns import is_in
 from weighbridge_server.domain.schema.json_schema.reading import read_schema
 from weighbridge_server.domain.schema.json_schema.wording import violation_of
 
-MOST_VIOLATIONS = 100
 _MOST_ERRORS = 1000
 """Several of them may say the same: a schema can ask twice."""
 
@@ -32,14 +31,14 @@ class CompiledSchema:
     """What names under the prefix must match instead of being ``project.task.architecture``."""
 
     def violations(self, document: Mapping[str, Any], *, pending: bool = False) -> list[Violation]:
-        """Everything that breaks the schema, at most 100 things. ``pending``: parts of the document are ``PENDING``.
+        """Everything that breaks the schema, at most 1000 things. ``pending``: parts of the document are ``PENDING``.
 
         Raises:
             LimitExceeded: it takes too many steps to find out.
         """
         errors = Evaluation(self.targets, pending=pending).errors(self.validator, document, _MOST_ERRORS)
         found = (violation_of(error) for error in errors if not (pending and _of_pending(error)))
-        return list(dict.fromkeys(found))[:MOST_VIOLATIONS]
+        return list(dict.fromkeys(found))
 
     def takes_name(self, name: str) -> bool:
         """Whether its pattern of names lets this one be; without such a pattern any."""
