@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -154,17 +155,19 @@ def test_the_command_line_prints_a_line_for_each_and_runs_a_command(
 ) -> None:
     client.set_alias(model, "champion", 1)
     ran = tmp_path / "ran"
+    asks = shlex.join([*WEIGHBRIDGE, "resolve", "-q"])  # of the same server, which only the flag names
     command: tuple[str, ...] = (*WEIGHBRIDGE, "watch", f"{model}@champion", "--json", "--server", server.address)
-    command += ("--exec", f'echo "$WEIGHBRIDGE_REF $WEIGHBRIDGE_ACTION" >> {ran}; exit 3')
+    command += ("--exec", f'echo "$({asks} $WEIGHBRIDGE_REF) $WEIGHBRIDGE_ACTION" | tee -a {ran}; exit 3')
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first = json.loads(process.stdout.readline())
         client.set_alias(model, "champion", 2)
         second = json.loads(process.stdout.readline())
-        assert "the command ended with 3" in process.stderr.readline()
-        assert "the command ended with 3" in process.stderr.readline()
+        said = [process.stderr.readline() for _ in range(4)]
         process.terminate()
+    assert [said[0], said[2]] == [f"{model}:1 alias.set\n", f"{model}:2 alias.set\n"], "not among the lines of JSON"
+    assert ["the command ended with 3" in line for line in said] == [False, True, False, True]
     assert {"revision", "time", "action", "alias", "version", "ref"} <= first.keys()
     assert (first["present"], first["version"], second["present"], second["version"]) == (True, 1, False, 2)
     assert ran.read_text() == f"{model}:1 alias.set\n{model}:2 alias.set\n"
