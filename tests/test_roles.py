@@ -57,7 +57,12 @@ DEEDS: Mapping[str, tuple[str, Deed]] = {
     "set a policy above": ("", lambda client, model, _: client.set_policy("*", "production", RULES)),
     "grant above": ("", lambda client, model, _: client.grant("admin", "reader", "roles")),
 }
-OTHERWISE = {"roll back": "ALIAS_NOT_FOUND", "remove an alias": "ALIAS_NOT_FOUND", "approve": "WRONG_STATE"}
+OTHERWISE = {
+    "roll back": "ALIAS_NOT_FOUND",
+    "remove an alias": "ALIAS_NOT_FOUND",
+    "approve": "WRONG_STATE",
+    "delete a model": "MODEL_IN_USE",
+}
 SHORT = {"r": "reader", "c": "contributor", "a": "approver", "m": "maintainer", "A": "admin"}
 
 
@@ -93,7 +98,7 @@ def test_a_role_may_what_it_may_and_no_more(
         admin.promote(f"{model}:2", "staging")
         may = role in [SHORT[each] for each in allowed.split()]
         found = outcome(deed, client, model, tmp_path / str(number))
-        # Whoever may do what cannot be done, as nobody asked for an approval, is told that.
+        # Whoever may do what cannot be done, as nobody asked for an approval or staging is held, is told that.
         wanted = OTHERWISE.get(name, "done") if may else "PERMISSION_DENIED"
         assert found == wanted, f"{role}: {name}: {found}"
         assert outcome(deed, client, elsewhere, tmp_path / f"{number}b") == "PERMISSION_DENIED", f"{role}: {name}"

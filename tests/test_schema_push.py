@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 import weighbridge as wb
 from conftest import AS_SHIPPED, TAGS, RunCli, RunningServer
-from raw_client import RawClient, refused
+from raw_client import RawClient, refused, wait_until
 from weighbridge.core.limits import CHUNK_BYTES
 from weighbridge.v1 import models_pb2, versions_pb2
 from weighbridge.wire import convert
@@ -141,6 +142,7 @@ def test_leaving_the_block_with_the_refusal_and_pushing_again_sends_nothing(
     with pytest.raises(wb.SchemaViolated), asking.begin(f"{prefix}.a.b") as version:
         version.add(weights)
     assert list(asking.versions(f"{prefix}.a.b")) == []
+    version.abort()
     again = asking.push(f"{prefix}.a.b", weights, metrics={"auc": 1.0})
     assert (again.chunks_total, again.chunks_sent) == (3, 0)
     assert again.version.version == 1, "a refused commit takes no number"
@@ -156,6 +158,7 @@ def test_what_was_trained_is_not_lost_by_the_refusal_and_is_mended_after_the_blo
             version.log_metric("loss", 1 / (step + 1), step=step)
     assert str(raised.value).splitlines()[1].startswith("  metrics.auc: "), "where nobody catches it, a log says it all"
     assert any("call its commit()" in note for note in raised.value.__notes__)
+    wait_until(lambda: "weighbridge-lease" not in {thread.name for thread in threading.enumerate()})
     version.log_metric("auc", 0.9)
     committed = version.commit()
     assert committed.version.ref == f"{prefix}.a.b:1"

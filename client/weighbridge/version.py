@@ -102,6 +102,8 @@ class VersionInProgress:
         self._added: list[Future[list[FileManifest]]] = []
         self._sources: list[Source] = []
         self._ended = threading.Event()
+        self._unattended = threading.Event()
+        """Nobody may come back: the lease is left to run out, and the next call would open the upload again."""
         self._renewer = threading.Thread(target=self._keep_lease, name="weighbridge-lease", daemon=True)
         self._renewer.start()
         self.result: Pushed | None = None
@@ -327,6 +329,7 @@ class VersionInProgress:
 
     def _end(self) -> None:
         self._ended.set()
+        self._unattended.set()
         self._metrics.end(_over())
         self._worker.shutdown(wait=True, cancel_futures=True)
 
@@ -346,6 +349,7 @@ class VersionInProgress:
         except (SchemaViolated, PolicyRefused) as refusal:
             # What was trained for days is not thrown away for a tag.
             refusal.add_note(_MENDABLE)
+            self._unattended.set()
             raise
         except BaseException:
             self.abort()
@@ -353,7 +357,7 @@ class VersionInProgress:
 
     def _keep_lease(self) -> None:
         request = versions_pb2.RenewUploadRequest(upload_id=self._upload.upload_id)
-        while not self._ended.wait(_RENEW_INTERVAL_S):
+        while not self._unattended.wait(_RENEW_INTERVAL_S):
             try:
                 self._connection.call(self._connection.versions.RenewUpload, request)
             except WeighbridgeError:
