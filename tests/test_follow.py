@@ -47,10 +47,15 @@ class Node:
 @pytest.fixture
 def model(client: wb.Client, new_model: Callable[[], str], tmp_path: Path) -> str:
     """A model of three versions."""
-    name = new_model()
+    return made(client, new_model(), tmp_path)
+
+
+def made(client: wb.Client, name: str, folder: Path) -> str:
+    """Pushes three versions, and has the alias ``live`` point at the first."""
     for n in range(1, 4):
-        (tmp_path / "weights.bin").write_text(f"{name} {n}")
-        client.push(name, tmp_path / "weights.bin", capture=False)
+        (folder / "weights.bin").write_text(f"{name} {n}")
+        client.push(name, folder / "weights.bin", capture=False)
+    client.set_alias(name, "live", 1)
     return name
 
 
@@ -62,7 +67,6 @@ def kept(folder: Path) -> list[str]:
 def test_each_version_takes_over_and_is_reported_and_the_old_one_is_let_go(
     client: wb.Client, model: str, tmp_path: Path
 ) -> None:
-    client.set_alias(model, "live", 1)
     node, folder = Node(), tmp_path / "serving"
     with client.follow(f"{model}@live", node.take, folder, node="eu-7", on_error=node.fail) as follower:
         assert follower.wait(PATIENCE_S).ref == f"{model}:1"
@@ -83,7 +87,6 @@ def test_each_version_takes_over_and_is_reported_and_the_old_one_is_let_go(
 def test_a_version_that_is_refused_leaves_the_old_one_running_and_reported(
     client: wb.Client, model: str, tmp_path: Path
 ) -> None:
-    client.set_alias(model, "live", 1)
     node, folder = Node(), tmp_path / "serving"
     node.refused = {2}
     with client.follow(f"{model}@live", node.take, folder, node="eu-8", on_error=node.fail) as follower:
@@ -101,7 +104,6 @@ def test_a_version_that_is_refused_leaves_the_old_one_running_and_reported(
 
 
 def test_an_alias_that_is_removed_leaves_what_runs(client: wb.Client, model: str, tmp_path: Path) -> None:
-    client.set_alias(model, "live", 1)
     node = Node()
     with client.follow(f"{model}@live", node.take, tmp_path / "serving", node="eu-9") as follower:
         follower.wait(PATIENCE_S)

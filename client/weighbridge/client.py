@@ -29,13 +29,14 @@ from weighbridge.calls.watching import WatchCalls
 from weighbridge.calls.webhooks import WebhookCalls
 from weighbridge.core.deployment_check import check_report
 from weighbridge.core.deployments import DEFAULT_TTL_S
-from weighbridge.core.errors import UsageError
+from weighbridge.core.errors import UsageError, WeighbridgeError
 from weighbridge.core.record_check import check_metrics
 from weighbridge.core.refs import check_model_name, parse_alias, parse_ref
 from weighbridge.core.scalars import plain
 from weighbridge.core.values import Dataset, MetricPoint, Record, Scalar
 from weighbridge.fetch import fetch_manifest
 from weighbridge.follow import Follower, Steps, Swap, default_node
+from weighbridge.follower_folder import FollowerFolder
 from weighbridge.load import load_tensors
 from weighbridge.local_state import cache_dir, cache_limit_bytes
 from weighbridge.open_file import FileReader, open_file
@@ -392,39 +393,54 @@ class Client(
         The new version is pulled beside the one that runs, and every byte verified; then ``on_change`` is called with
         it, in a thread of the follower's. When that returns, the new one is what runs: it is what is reported, and the
         folder of the old one is removed. Whatever fails before leaves the old one running, is told to ``on_error`` and
-        logged, and is tried again until it succeeds or the alias moves on. Where the alias points nowhere, what runs
-        goes on. A server that is away is waited for.
+        logged, and is tried again until it succeeds or the alias moves on; a version that the alias has left before it
+        was pulled is not handed over. Where the alias points nowhere, what runs goes on. A server that is away is
+        waited for. Once a version has taken over, so is whatever else ends the watch, such as a model that is deleted:
+        it is told once, and tried again at least each minute.
 
         Args:
             ref: ``name@alias``; it need not point anywhere yet.
             on_change: takes the new version into use, and returns when nothing reads the old one any more.
-            dest: a folder of the follower's own, by default the model's name: each version is in a folder below it that
-                is called by its number, and other such folders are removed.
+            dest: a folder of the follower's own, by default ``<model>/<alias>``: each version is in a folder below it
+                that is called by its number. Those that the follower pulled, or whose receipt says that a version of
+                the model was pulled into them, are removed when another has taken over; what else is there stays.
             node: the name under which the node reports; by default the machine's. Two processes of a machine that
                 follow one model need two.
             ttl_s: a node that has not been heard of for so many seconds counts as silent.
-            on_error: is told of what failed, in a thread of the follower's.
+            on_error: is told of what failed, in a thread of the follower's. What it raises itself is logged.
 
         Returns:
-            The follower, at once: ``wait()`` waits for the first version, ``close()`` ends it and retires the node.
+            The follower, at once: ``wait()`` waits for the first version, ``close()`` ends it and retires the node. It
+            has connections of its own: it goes on when the client is closed.
 
         Raises:
             InvalidName, InvalidReference: ``ref`` is no alias. What else is wrong, ``wait`` raises.
             InvalidRequest: ``node`` or ``ttl_s`` cannot be.
+            UsageError: another follower has ``dest``, in this process or another; or the client is closed.
+            DestinationUnwritable: ``dest`` cannot be made.
         """
         model, alias = parse_alias(ref)
         node = node or default_node()
         check_report(node, alias, ttl_s)
-        other = Client(self._connection.another())  # so that closing the follower ends its calls, and no others
+        watching = Client(self._connection.another())  # so that closing the follower ends its calls, and no others
+        # Not the same: a report that is cut off may reach the server after the node has retired. And not this client's,
+        # which may be closed before the follower is.
+        reporting = Client(self._connection.another())
+        try:
+            folder = FollowerFolder(Path(model, alias) if dest is None else Path(dest), model)
+        except WeighbridgeError:
+            watching.close()
+            reporting.close()
+            raise
         steps = Steps(
-            watch=lambda: other.watch(ref),
-            pull=other.pull,
-            # Not of the other: a report that is cut off may reach the server after the node has retired.
-            report=lambda runs: self.report_deployment(node=node, ref=runs, alias=alias, ttl_s=ttl_s),
-            retire=lambda: self.retire_deployment(node=node, model=model),
-            close=other.close,
+            watch=lambda: watching.watch(ref),
+            pull=watching.pull,
+            stop=watching.close,
+            report=lambda runs: reporting.report_deployment(node=node, ref=runs, alias=alias, ttl_s=ttl_s),
+            retire=lambda: reporting.retire_deployment(node=node, model=model),
+            close=reporting.close,
         )
-        return Follower(steps, Path(model if dest is None else dest), on_change, ttl_s=ttl_s, on_error=on_error)
+        return Follower(steps, folder, on_change, ttl_s=ttl_s, on_error=on_error)
 
     def verify(self, folder: PathLike) -> Verified:
         """Whether a folder still holds what was pulled into it; ``problems`` lists what does not.

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from time import time_ns
 from typing import SupportsFloat
 
-from weighbridge.core.errors import Cancelled, DataLoss, InvalidRequest, Violation, WeighbridgeError
+from weighbridge.core.errors import DataLoss, InvalidRequest, Violation, WeighbridgeError
 from weighbridge.core.limits import METRIC_POINTS_PER_CALL
 from weighbridge.core.record_check import metric_name_violations, metric_number_violations, whole_step
 from weighbridge.given_up import GivenUp
@@ -259,10 +259,7 @@ class MetricStream:
             ],
         )
         log_metrics = self._connection.versions.LogMetrics
-        try:
-            answer = self._connection.call(log_metrics, request, tried_again=tried_again, given_up=self._given_up)
-        except ValueError as fault:  # gRPC's, of a closed channel
-            raise Cancelled("the client was closed while points of metrics were on their way") from fault
+        answer = self._connection.call(log_metrics, request, tried_again=tried_again, given_up=self._given_up)
         last = self._next_sequence + points - 1
         if answer.last_sequence != last:
             raise DataLoss(

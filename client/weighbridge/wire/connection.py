@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, WeighbridgeError
+from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, UsageError, WeighbridgeError
 from weighbridge.given_up import GivenUp
 from weighbridge.v1 import (
     admin_pb2_grpc,
@@ -62,7 +62,7 @@ class Connection:
         self._channel = open_channel(address)
         self._lanes = [Lane(self._channel)]
         self._lane_channels: list[grpc.Channel] = []
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()  # a handler of a signal may close what its own thread is opening
         self._metadata = call_metadata(token)
         self._retry_limit_s = retry_limit_s
         self._stall_timeout_s = stall_timeout_s
@@ -78,20 +78,31 @@ class Connection:
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(self._channel)
 
     def another(self) -> Connection:
-        """One to the same server, with the same identity and limits, that is closed by itself."""
-        return Connection(
-            self.address, self._token, retry_limit_s=self._retry_limit_s, stall_timeout_s=self._stall_timeout_s
-        )
+        """One to the same server, with the same identity and limits, that is closed by itself.
+
+        Raises:
+            UsageError: this one is closed.
+        """
+        with self._unclosed():
+            return Connection(
+                self.address, self._token, retry_limit_s=self._retry_limit_s, stall_timeout_s=self._stall_timeout_s
+            )
 
     def close(self) -> None:
-        """Ends every call and closes the channels."""
+        """Ends every call and closes the channels. Later calls raise UsageError."""
         self._closed.set()
-        for channel in (self._channel, *self._lane_channels):
+        with self._opening:  # a lane that opens meanwhile would be left open
+            channels = (self._channel, *self._lane_channels)
+        for channel in channels:
             channel.close()
 
     def lane(self, number: int) -> Lane:
-        """A way for chunks; each number has a connection of its own, which opens on its first call."""
-        with self._opening:
+        """A way for chunks; each number has a connection of its own, which opens on its first call.
+
+        Raises:
+            UsageError: the connection is closed.
+        """
+        with self._opening, self._unclosed():
             while number >= len(self._lanes):
                 self._lane_channels.append(open_channel(self.address))
                 self._lanes.append(Lane(self._lane_channels[-1]))
@@ -105,6 +116,22 @@ class Connection:
         usual_s = self._retry_limit_s if limit_s is None else limit_s
         limit_s = usual_s if self._reached else 0.0
         return Patience(limit_s, *([given_up] if given_up else []), self._closed)
+
+    @contextmanager
+    def _unclosed(self) -> Iterator[None]:
+        """Around the beginning of each call, and around all of one that has one answer.
+
+        What gRPC says of a closed channel is a ValueError, and no status. A call that the closing cuts off looks as if
+        the server had ended it.
+        """
+        if self._closed.is_set():
+            raise _is_closed()
+        try:
+            yield
+        except (ValueError, Unavailable) as fault:
+            if self._closed.is_set():
+                raise _is_closed() from fault
+            raise
 
     def call(
         self,
@@ -120,6 +147,7 @@ class Connection:
         Every call of the API may be made twice: what creates something carries a request id.
 
         Raises:
+            UsageError: the connection is closed.
             WeighbridgeError: what the status stands for.
         """
         patience = self.patience(given_up) if tried_again else Patience(0.0, self._closed)
@@ -129,7 +157,7 @@ class Connection:
         self, method: Callable[..., Response], request: Any, given_up: GivenUp | None, limit_s: float
     ) -> Response:
         try:
-            with translated(self.address):
+            with self._unclosed(), translated(self.address):
                 if given_up is None:
                     response = method(request, timeout=limit_s, metadata=self._metadata)
                 else:
@@ -156,7 +184,12 @@ class Connection:
         requests: Callable[[], Iterable[Any]],
         given_up: GivenUp | None = None,
     ) -> Response:
-        """One answer to a stream of requests, which ``requests`` makes anew for each try."""
+        """One answer to a stream of requests, which ``requests`` makes anew for each try.
+
+        Raises:
+            UsageError: the connection is closed.
+            WeighbridgeError: what the status stands for.
+        """
         patience = self.patience(given_up)
         response: Response = patience.run(lambda: self._send_once(method, requests(), given_up or GivenUp()))
         return response
@@ -171,13 +204,19 @@ class Connection:
                 yield request
             moved = time.monotonic()
 
-        call = opened(lambda: method.future(taken(), metadata=self._metadata))
+        with self._unclosed():
+            call = opened(lambda: method.future(taken(), metadata=self._metadata))
         with given_up.ending(call.cancel), self.watched(call, lambda: moved):
             return call.result()
 
     def open(self, method: Callable[..., Any], request: Any) -> Any:
-        """A call that streams answers; iterate it within ``watched``, or through ``stream``."""
-        return opened(lambda: method(request, metadata=self._metadata))
+        """A call that streams answers; iterate it within ``watched``, or through ``stream``.
+
+        Raises:
+            UsageError: the connection is closed.
+        """
+        with self._unclosed():
+            return opened(lambda: method(request, metadata=self._metadata))
 
     def stream(
         self, method: Callable[..., Any], request: Any, given_up: GivenUp | None = None
@@ -185,6 +224,7 @@ class Connection:
         """A stream of answers. Leaving the iteration early ends the call. Not tried again: the caller is.
 
         Raises:
+            UsageError: the connection is closed.
             DeadlineExceeded: the next answer, while somebody waited for it, did not come in time.
             WeighbridgeError: what the status stands for.
         """
@@ -242,3 +282,7 @@ class Connection:
             raise Cancelled(f"the call to {self.address} was ended here") from fault
         finally:
             ended.set()
+
+
+def _is_closed() -> UsageError:
+    return UsageError("the client is closed; connect again")
