@@ -28,7 +28,14 @@ def hostile(honest: Content) -> Iterator[HostileServer]:
 
 @pytest.fixture
 def sdk(hostile: HostileServer) -> Iterator[Client]:
-    """A client of it, with little patience."""
+    """A client of it, which soon gives up trying again."""
+    with Client(Connection(hostile.address, None, retry_limit_s=RETRY_S)) as client:
+        yield client
+
+
+@pytest.fixture
+def hasty(hostile: HostileServer) -> Iterator[Client]:
+    """One that soon ends what stands still, too. Only where that is meant: a busy machine stands still by itself."""
     with Client(Connection(hostile.address, None, retry_limit_s=RETRY_S, stall_timeout_s=STALL_S)) as client:
         yield client
 

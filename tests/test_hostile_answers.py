@@ -25,42 +25,42 @@ pytest_plugins = ["hostile_fixtures"]
 
 
 @pytest.mark.timeout(IMPATIENT_S)
-def test_a_manifest_that_never_comes_is_ended(hostile: HostileServer, sdk: Client, place: Place) -> None:
+def test_a_manifest_that_never_comes_is_ended(hostile: HostileServer, hasty: Client, place: Place) -> None:
     def silent(request: Any, context: grpc.ServicerContext) -> Answers:
         until_ended(context)
         yield from ()
 
     hostile.manifest = silent
     began = time.monotonic()
-    refused(sdk, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
+    refused(hasty, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
     assert time.monotonic() - began >= 2 * STALL_S
 
 
-def test_a_manifest_that_stops_is_ended(hostile: HostileServer, sdk: Client, place: Place, honest: Content) -> None:
+def test_a_manifest_that_stops_is_ended(hostile: HostileServer, hasty: Client, place: Place, honest: Content) -> None:
     def stopping(request: Any, context: grpc.ServicerContext) -> Answers:
         yield honest.header()
         yield from list(honest.listed())[:2]
         until_ended(context)
 
     hostile.manifest = stopping
-    refused(sdk, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
+    refused(hasty, place, errors.DeadlineExceeded, f"{hostile.address} moved nothing for {STALL_S:g} s")
 
 
 def test_chunks_that_stop_coming_end_the_pull_and_the_next_goes_on(
-    hostile: HostileServer, sdk: Client, place: Place, honest: Content
+    hostile: HostileServer, hasty: Client, place: Place, honest: Content
 ) -> None:
     honestly, hostile.download = hostile.download, stopping_after(honest, 2)
     with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
-        sdk.pull(REF, place.dest)
+        hasty.pull(REF, place.dest)
     assert {path.name[:13] for path in place.dest.iterdir()} == {"mine.txt", PARTIAL_PREFIX}
     hostile.download = honestly
-    assert sdk.pull_with_counts(REF, place.dest).chunks_received == 2
+    assert hasty.pull_with_counts(REF, place.dest).chunks_received == 2
     assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "config.json", "deep"}
 
 
-def test_a_reader_that_takes_its_time_is_not_ended(hostile: HostileServer, sdk: Client, honest: Content) -> None:
+def test_a_reader_that_takes_its_time_is_not_ended(hostile: HostileServer, hasty: Client, honest: Content) -> None:
     """The server owes nothing while nobody asks for more."""
-    files = sdk.files(REF)
+    files = hasty.files(REF)
     next(files)
     assert not threading.Event().wait(2 * STALL_S)
     assert [file.path for file in files] == ["deep/weights.bin"]

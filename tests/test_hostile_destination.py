@@ -178,7 +178,7 @@ def test_a_killed_pull_leaves_no_file_and_the_next_process_goes_on(place: Place)
 @pytest.mark.parametrize(("damage", "received"), [("one byte", 4), ("cut short", 7), ("longer", 3), ("emptied", 8)])
 def test_what_was_changed_meanwhile_is_fetched_again(
     hostile: HostileServer,
-    sdk: Client,
+    hasty: Client,
     place: Place,
     damage: str,
     received: int,
@@ -188,7 +188,7 @@ def test_what_was_changed_meanwhile_is_fetched_again(
     content = hostile.content = _large()
     honestly, hostile.download = hostile.download, stopping_after(content, 5)
     with pytest.raises(wb.DeadlineExceeded):
-        sdk.pull(REF, place.dest)
+        hasty.pull(REF, place.dest)
     unfinished = place.dest / f"{PARTIAL_PREFIX}{content.digest[3:19]}" / "0"
     raw = bytearray(unfinished.read_bytes())
     if damage == "one byte":
@@ -199,7 +199,7 @@ def test_what_was_changed_meanwhile_is_fetched_again(
         del raw[15_000 if damage == "cut short" else 0 :]
     unfinished.write_bytes(raw)
     hostile.download = honestly
-    assert sdk.pull_with_counts(REF, place.dest).chunks_received == received
+    assert hasty.pull_with_counts(REF, place.dest).chunks_received == received
     raw = bytearray((place.dest / "weights.bin").read_bytes())
     assert [chunk_digest(raw[start : start + 10_000]) for start in range(0, 80_000, 10_000)] == list(content.chunks)
     assert {path.name for path in place.dest.iterdir()} == {"mine.txt", "weights.bin"}

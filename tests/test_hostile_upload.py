@@ -76,12 +76,12 @@ def _never_durable(server: HostileServer, requests: Any, context: grpc.ServicerC
     "acks", [_never, _read_and_never, _others, _others_without_end, _one_without_end, _never_durable]
 )
 def test_a_push_that_is_not_acknowledged_ends(
-    hostile: HostileServer, sdk: Client, weights: Path, acks: Callable[..., Acks]
+    hostile: HostileServer, hasty: Client, weights: Path, acks: Callable[..., Acks]
 ) -> None:
     hostile.upload = lambda requests, context: acks(hostile, requests, context)
     _TAKEN.clear()
     with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
-        sdk.push(MODEL, weights)
+        hasty.push(MODEL, weights)
     assert hostile.calls == ["abort"]
     if acks is _read_and_never:
         assert max(map(len, _TAKEN)) <= 16, "the credit of 32 MiB a stream, and no more"
@@ -141,13 +141,13 @@ def test_only_what_was_asked_is_sent(hostile: HostileServer, sdk: Client, weight
     assert len(hostile.received) == 1
 
 
-def test_a_manifest_that_is_never_taken_ends_the_push(hostile: HostileServer, sdk: Client, weights: Path) -> None:
+def test_a_manifest_that_is_never_taken_ends_the_push(hostile: HostileServer, hasty: Client, weights: Path) -> None:
     def put(requests: Any, context: grpc.ServicerContext) -> Any:
         until_ended(context)
 
     hostile.put = put
     with pytest.raises(wb.DeadlineExceeded, match=f"{hostile.address} moved nothing for {STALL_S:g} s"):
-        sdk.push(MODEL, weights)
+        hasty.push(MODEL, weights)
     assert hostile.calls == ["abort"]
 
 

@@ -267,36 +267,36 @@ def test_only_chunks_of_what_is_chosen_are_cached(client: wb.Client, ref: str, o
 
 
 def test_a_part_that_was_interrupted_is_continued_by_the_same_choice(
-    hostile: HostileServer, sdk: Client, out: Path, monkeypatch: pytest.MonkeyPatch
+    hostile: HostileServer, hasty: Client, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_CACHE_LIMIT", "0")
     raw = {"a.bin": os.urandom(8000), "b.bin": os.urandom(8000), "notes.txt": b"not wanted"}
     hostile.content = Content.of(raw, cut_bytes=1000)
     honestly, hostile.download = hostile.download, stopping_after(hostile.content, 11)
     with pytest.raises(wb.DeadlineExceeded):
-        sdk.pull(REF, out, include=["*.bin"])
+        hasty.pull(REF, out, include=["*.bin"])
     assert [path.name.startswith(PARTIAL_PREFIX) for path in out.iterdir()] == [True]
     hostile.download = honestly
     # Patterns may differ: what they choose counts.
     progress = Sums()
-    assert sdk.pull_with_counts(REF, out, include=["a*", "b*"], progress=progress).chunks_received == 5
+    assert hasty.pull_with_counts(REF, out, include=["a*", "b*"], progress=progress).chunks_received == 5
     assert (progress.raw_bytes, progress.bytes_total, progress.moved_bytes) == (16_000, 16_000, 5000)
     assert contents(out) == {"a.bin": raw["a.bin"], "b.bin": raw["b.bin"]}
 
 
 def test_another_choice_does_not_take_an_interrupted_one_for_its_own(
-    hostile: HostileServer, sdk: Client, out: Path, monkeypatch: pytest.MonkeyPatch
+    hostile: HostileServer, hasty: Client, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_CACHE_LIMIT", "0")
     raw = {"a.bin": os.urandom(8000), "b.bin": os.urandom(8000)}
     hostile.content = Content.of(raw, cut_bytes=1000)
     honestly, hostile.download = hostile.download, stopping_after(hostile.content, 5)
     with pytest.raises(wb.DeadlineExceeded):
-        sdk.pull(REF, out, include=["a.bin"])
+        hasty.pull(REF, out, include=["a.bin"])
     hostile.download = honestly
-    assert sdk.pull_with_counts(REF, out, include=["b.bin"]).chunks_received == 8
+    assert hasty.pull_with_counts(REF, out, include=["b.bin"]).chunks_received == 8
     assert contents(out) == {"b.bin": raw["b.bin"]}
-    assert sdk.verify(out).files_total == 1
+    assert hasty.verify(out).files_total == 1
 
 
 PULLS_EACH = """
