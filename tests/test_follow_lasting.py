@@ -17,6 +17,7 @@ import pytest
 import weighbridge as wb
 from auth_fixtures import AskingWho, asking
 from conftest import RunningServer
+from raw_client import wait_until
 from test_follow import PATIENCE_S, Node, made
 
 __all__ = ["asking"]
@@ -195,6 +196,7 @@ def test_who_may_not_watch_for_a_moment_follows_on(asking: AskingWho, tmp_path: 
         f"{model}@live", node.take, tmp_path / "serving", ttl_s=LONG_S, on_error=node.fail
     ) as follower:
         follower.wait(PATIENCE_S)
+        wait_until(lambda: list(admin.deployments(model)))  # or its first report is refused, too
         admin.revoke_grant("node", "contributor", "fraud")
         asking.server.stop()
         asking.server.listen = asking.server.address

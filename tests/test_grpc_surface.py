@@ -207,15 +207,14 @@ def test_a_durable_ack_comes_without_half_closing(server: RunningServer, new_mod
         def messages() -> Any:
             yield transfer_pb2.UploadChunksRequest(open=transfer_pb2.OpenUpload(upload_id=upload_id))
             yield transfer_pb2.UploadChunksRequest(chunk=chunk)
-            while call.is_active():  # still open: the durable ack must come all the same
-                with waiting:
-                    waiting.wait(0.05)
+            assert ended.wait(60)  # still open: the durable ack must come all the same
 
-        waiting = threading.Condition()
+        ended = threading.Event()
         call = transfer.UploadChunks(messages())
         for response in call:
             said.append(response.WhichOneof("message"))
             if said[-1] == "durable":
                 break
+        ended.set()
         call.cancel()
         assert said == ["verified", "durable"]
