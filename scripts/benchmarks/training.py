@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import weighbridge as wb
 
 STEPS = 10_000
-PARTS = 4
+TURN = 25
+"""Steps in a row of one kind."""
 STEP_S = 0.001
 POINTS = 1_000_000
 THINNED = 1000
@@ -26,12 +28,13 @@ _TAGS: dict[str, wb.Scalar] = {
 """What a server as it is shipped asks for."""
 
 
-class Loop(NamedTuple):
-    """What a loop took, in seconds."""
+class Loops(NamedTuple):
+    """What loops of ``STEPS`` steps took, in seconds."""
 
-    wall_s: float
-    core_s: float
-    """Processor time of all threads, those that send among them."""
+    plain_s: float
+    again_s: float
+    """The same once more: how far it is from ``plain_s`` is how much a difference may mean here."""
+    logging_s: float
 
 
 class Curve(NamedTuple):
@@ -44,42 +47,52 @@ class Curve(NamedTuple):
     thinned_s: float
 
 
-def loops(address: str, file: Path) -> list[tuple[Loop, Loop]]:
-    """Parts of a loop that does not log, each with one of a loop that does, right before or behind it.
+def loops(address: str, file: Path) -> Loops:
+    """Three loops that take turns of ``TURN`` steps: two that do not log, and one that does.
 
-    So a machine that slows down slows both. The steps are of numpy, about a millisecond each, and always the same work:
-    one that waits for the clock would hide what logging takes.
+    A machine's clock wanders by several percent within seconds, so what is compared must run within the same moments.
+    Points are sent in any loop's turn: what that takes is ``sending_seconds``.
     """
     step = _step()
-    with wb.connect(address) as client, client.begin(_MODEL, tags=_TAGS, capture=False) as version:
-        version.add(file)
-        version.wait()
+    with _begun(address, file) as version:
 
         def plain(at: int) -> None:
+            step()
+
+        def again(at: int) -> None:
             step()
 
         def logging(at: int) -> None:
             step()
             version.log_metric("loss", 0.5, at)
 
-        def part(body: Callable[[int], None]) -> Loop:
-            loop = _timed(body)
-            # What is still to be sent must not be the next part's: its processor time is that of this one.
-            rest_s = _seconds(version.wait, time.process_time)
-            return Loop(loop.wall_s + rest_s, loop.core_s + rest_s) if body is logging else loop
+        taken = dict.fromkeys((plain, again, logging), 0.0)
+        orders = tuple(itertools.permutations(taken))
+        for turn in range(STEPS // TURN):
+            for body in orders[turn % len(orders)]:
+                began = time.perf_counter()
+                for at in range(turn * TURN, (turn + 1) * TURN):
+                    body(at)
+                taken[body] += time.perf_counter() - began
+        return Loops(taken[plain], taken[again], taken[logging])
 
-        pairs = []
-        for number in range(PARTS):
-            first, second = (plain, logging) if number % 2 else (logging, plain)
-            taken = {first: part(first), second: part(second)}
-            pairs.append((taken[plain], taken[logging]))
-        return pairs
+
+def sending_seconds(address: str, file: Path) -> float:
+    """Processor time of all other threads during a loop that logs, and of all until its last point was sent."""
+    step = _step()
+    with _begun(address, file) as version:
+        all_s, own_s = time.process_time(), time.thread_time()
+        for at in range(STEPS):
+            step()
+            version.log_metric("loss", 0.5, at)
+        own_s = time.thread_time() - own_s
+        version.wait()
+        return time.process_time() - all_s - own_s
 
 
 def call_seconds(address: str, file: Path) -> float:
     """What one ``log_metric`` takes of the loop that calls it."""
-    with wb.connect(address) as client, client.begin(_MODEL, tags=_TAGS, capture=False) as version:
-        version.add(file)
+    with _begun(address, file) as version:
         began = time.perf_counter()
         for at in range(STEPS):
             version.log_metric("loss", 0.5, at)
@@ -111,15 +124,18 @@ def large_curve(address: str, file: Path) -> Curve:
     return Curve(logged - began, committed - logged, read - committed, thinned - read)
 
 
-def _timed(body: Callable[[int], None]) -> Loop:
-    began, core_began = time.perf_counter(), time.process_time()
-    for at in range(STEPS // PARTS):
-        body(at)
-    return Loop(time.perf_counter() - began, time.process_time() - core_began)
+@contextmanager
+def _begun(address: str, file: Path) -> Iterator[wb.VersionInProgress]:
+    """A version that has its file already."""
+    with wb.connect(address) as client, client.begin(_MODEL, tags=_TAGS, capture=False) as version:
+        version.add(file)
+        version.wait()
+        yield version
 
 
 def _step() -> Callable[[], None]:
-    """Work of about a millisecond, of one thread."""
+    """Work of about a millisecond, of one thread, and always the same: a wait for the clock would hide what logging
+    takes."""
     import numpy
 
     for size in itertools.count(2000, 2000):
@@ -134,7 +150,7 @@ def _step() -> Callable[[], None]:
     raise AssertionError("no size is large enough")
 
 
-def _seconds(job: Callable[[], None], clock: Callable[[], float] = time.perf_counter) -> float:
-    began = clock()
+def _seconds(job: Callable[[], None]) -> float:
+    began = time.perf_counter()
     job()
-    return clock() - began
+    return time.perf_counter() - began
