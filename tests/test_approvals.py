@@ -76,7 +76,7 @@ def test_promote_asks_an_approver_approves_and_promote_moves(case: Case) -> None
     )
     assert approved.state == "approved"
     assert [(one.actor, one.comment) for one in approved.approvals] == [(name(case.approver), "shadow metrics agree")]
-    assert case.approver.approval_requests(case.model, waiting_for_me=True) == []
+    assert list(case.approver.approval_requests(case.model, waiting_for_me=True)) == []
 
     promoted = case.maintainer.promote(ref, "production")
     assert promoted.version.stage == "production"
@@ -84,7 +84,7 @@ def test_promote_asks_an_approver_approves_and_promote_moves(case: Case) -> None
     assert promoted.verdict.approvals is not None
     assert [one.actor for one in promoted.verdict.approvals.given] == [name(case.approver)]
     assert case.request(closed=True).state == "done"
-    assert case.trainer.approval_requests(case.model) == []
+    assert list(case.trainer.approval_requests(case.model)) == []
     events = case.trainer.events(resource=ref, action="approval.")
     assert [(event.action, event.actor) for event in events] == [
         ("approval.requested", name(case.maintainer)),
@@ -197,14 +197,14 @@ def test_what_fails_a_rule_is_not_asked_for(case: Case) -> None:
         case.maintainer.promote(ref, "production")
     with pytest.raises(wb.PolicyRefused):
         case.maintainer.request_approval(ref, "production")
-    assert case.trainer.approval_requests(case.model) == []
+    assert list(case.trainer.approval_requests(case.model)) == []
 
 
 def test_a_dry_run_asks_nobody(case: Case) -> None:
     verdict = case.maintainer.promote(case.staged(), "production", dry_run=True).verdict
     assert verdict is not None
     assert (verdict.rules_passed, verdict.passed) == (True, False)
-    assert case.trainer.approval_requests(case.model) == []
+    assert list(case.trainer.approval_requests(case.model)) == []
 
 
 def test_under_an_automatic_policy_the_last_approval_lets_it_in(case: Case) -> None:
@@ -253,18 +253,46 @@ def test_an_alias_that_is_rolled_back_ends_the_request_for_whom_it_goes_back_to(
     case.maintainer.set_policy(case.model, "champion", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
     case.trainer.request_approval(first, "champion")
     assert case.maintainer.rollback(f"{case.model}@champion", reason="worse than it looked").previous_ref == second
-    assert case.trainer.approval_requests(case.model) == []
+    assert list(case.trainer.approval_requests(case.model)) == []
 
 
 def test_what_was_displaced_meanwhile_waits_for_nobody(case: Case) -> None:
     ref = case.asked()
     case.staged(0.95)
     assert case.trainer.version(ref).stage == "development"
-    assert case.approver.approval_requests(case.model, waiting_for_me=True) == []
+    assert list(case.approver.approval_requests(case.model, waiting_for_me=True)) == []
     with pytest.raises(wb.WrongState, match="it is in development, from where nothing goes to production"):
         case.approver.approve(ref, "production")
     case.trainer.promote(ref, "staging")
     assert case.approver.approve(ref, "production").state == "approved"
+
+
+def test_requests_come_in_pages_without_what_waits_for_somebody_else(case: Case, asking: AskingWho) -> None:
+    displaced = case.asked()
+    waiting = [case.asked()]
+    for _ in range(2):
+        case.file.write_bytes(waiting[-1].encode())
+        ref = case.trainer.push(case.model, case.file, metrics={"accuracy": 0.9}).version.ref
+        case.maintainer.set_policy(case.model, alias := f"best-{ref[-1]}", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
+        case.trainer.request_approval(ref, alias)
+        waiting.append(ref)
+    assert [one.ref for one in case.approver.approval_requests(case.model)] == [displaced, *waiting]
+
+    request = policies_pb2.ListApprovalRequestsRequest(model=case.model, waiting_for_me=True, page_size=1)
+    token = (("authorization", f"Bearer {asking.token(('approver', '*')).text}"),)
+    found = []
+    with RawClient(asking.server.address) as raw:
+        while True:
+            page = raw.lifecycle.ListApprovalRequests(request, metadata=token)
+            found.append([one.ref for one in page.requests])
+            if not page.next_page_token:
+                break
+            request.page_token = page.next_page_token
+        request.page_token = "of another list"
+        refusal = refused(lambda: raw.lifecycle.ListApprovalRequests(request, metadata=token))
+    assert [ref for refs in found for ref in refs] == waiting
+    assert found[:3] == [[ref] for ref in waiting]
+    assert refusal.reason == "INVALID_REQUEST"
 
 
 def test_what_one_made_oneself_does_not_wait_for_oneself(case: Case) -> None:
@@ -275,7 +303,7 @@ def test_what_one_made_oneself_does_not_wait_for_oneself(case: Case) -> None:
         case.trainer.promote(ref, "production")
     case.maintainer.set_policy(case.model, "champion", [ACCURATE], approvals=wb.ApprovalsNeeded(1))
     case.trainer.request_approval(ref, "champion")
-    assert case.maintainer.approval_requests(case.model, waiting_for_me=True) == []
+    assert list(case.maintainer.approval_requests(case.model, waiting_for_me=True)) == []
     assert [one.ref for one in case.approver.approval_requests(case.model, waiting_for_me=True)] == [ref]
 
 

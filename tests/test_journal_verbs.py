@@ -685,15 +685,28 @@ def test_what_is_found_is_said_to_people(whole: Audit, exported: list[str], tmp_
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_a_line_that_is_none_of_an_export_is_named(
+def test_a_line_that_is_no_event_is_named(
     exported: list[str], tmp_path: Path, line: str | dict[str, Any], why: str
 ) -> None:
     path = tmp_path / "journal.jsonl"
     text = line if isinstance(line, str) else _edited(exported[1], **line)
     path.write_bytes(f"{exported[0]}\n{text}\n".encode("latin-1"))
+    with pytest.raises(wb.JournalBroken, match=r"^the journal is broken at revision 2: ") as found:
+        prove_file(path, None)
+    assert found.value.details == {"revision": "2"}
+    assert f"line 2 of {path} is not an event of an exported journal: {why}" in found.value.message
+    path.write_bytes(f"{text}\n".encode("latin-1"))
     with pytest.raises(UsageError) as refused:
         prove_file(path, None)
-    assert refused.value.message.startswith(f"line 2 of {path} is not an event of an exported journal: {why}")
+    assert refused.value.message.startswith(f"line 1 of {path} is not an event of an exported journal: {why}")
+
+
+def test_an_export_that_was_cut_within_a_line_is_found(whole: Audit, exported: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text("\n".join(exported)[:-20])
+    ran = whole.run("verify", "--file", path)
+    assert (ran.code, ran.err) == (3, "")
+    assert f"revision  {len(exported)}\n" in ran.out
 
 
 CHECKPOINT: dict[str, Any] = {

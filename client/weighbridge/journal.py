@@ -156,7 +156,7 @@ def prove_file(path: Path, checkpoint: Checkpoint | None) -> Checkpoint:
     Raises:
         JournalBroken: naming the first revision that does not hold.
         SourceUnreadable: the file cannot be read.
-        UsageError: it is not an export; names the line.
+        UsageError: it is not an export: its first line is no event.
     """
     try:
         with path.open("rb") as file:
@@ -174,9 +174,9 @@ def _events(path: Path, file: BinaryIO) -> Iterator[Event]:
                 raise UsageError("it is too long")
             event = parse_event_line(line)
         except UsageError as fault:
-            raise UsageError(
-                f"line {number} of {path} is not an event of an exported journal: {fault.message}"
-            ) from fault
+            what = f"line {number} of {path} is not an event of an exported journal: {fault.message}"
+            # What begins as an export is one: a line that is none was damaged, or cut off.
+            raise (broken(number, what) if number > 1 else UsageError(what)) from fault
         yield event
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
-from weighbridge.calls.connected import Connected
+from weighbridge.calls.connected import PAGE_SIZE, Connected
 from weighbridge.core.policies import (
     ApprovalRequest,
     ApprovalsNeeded,
@@ -182,7 +182,7 @@ class PolicyCalls(Connected):
 
     def approval_requests(
         self, model: str = "", *, waiting_for_me: bool = False, closed: bool = False
-    ) -> list[ApprovalRequest]:
+    ) -> Iterator[ApprovalRequest]:
         """Requests for approval, the oldest first.
 
         Args:
@@ -193,8 +193,18 @@ class PolicyCalls(Connected):
         Raises:
             InvalidName, ModelNotFound, ModelDeleted.
         """
-        request = policies_pb2.ListApprovalRequestsRequest(
-            model=check_model_name(model) if model else "", waiting_for_me=waiting_for_me, show_closed=closed
-        )
-        answer = self._connection.call(self._connection.lifecycle.ListApprovalRequests, request)
-        return [convert.approval_request_value(message) for message in answer.requests]
+        if model:
+            check_model_name(model)
+
+        def page(token: str) -> tuple[Sequence[policies_pb2.ApprovalRequest], str]:
+            request = policies_pb2.ListApprovalRequestsRequest(
+                model=model,
+                waiting_for_me=waiting_for_me,
+                show_closed=closed,
+                page_size=PAGE_SIZE,
+                page_token=token,
+            )
+            answer = self._connection.call(self._connection.lifecycle.ListApprovalRequests, request)
+            return answer.requests, answer.next_page_token
+
+        return map(convert.approval_request_value, self._pages("requests", page))

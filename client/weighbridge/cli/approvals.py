@@ -34,7 +34,7 @@ def requests(options: GlobalOptions, model: str, mine: bool, closed: bool) -> No
       weighbridge requests fraud.vision.resnet --all
     """
     with options.connect() as client:
-        found = client.approval_requests(model, waiting_for_me=mine, closed=closed)
+        found = list(client.approval_requests(model, waiting_for_me=mine, closed=closed))
     if options.json:
         print_json({"requests": [request_document(each) for each in found]})
     elif options.quiet:

@@ -281,10 +281,12 @@ class LifecycleServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListApprovalRequests(self, request, context):
-        """Lists requests for approval.
+        """Lists requests for approval, a page at a time.
 
         Errors:
         NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+        INVALID_ARGUMENT / INVALID_NAME
+        INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -135,10 +135,12 @@ class LifecycleServiceStub:
     Errors: as Approve. Who made the version may reject it.
     """
     ListApprovalRequests: _grpc.UnaryUnaryMultiCallable[_policies_pb2.ListApprovalRequestsRequest, _policies_pb2.ListApprovalRequestsResponse]
-    """Lists requests for approval.
+    """Lists requests for approval, a page at a time.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      INVALID_ARGUMENT / INVALID_NAME
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     SetAlias: _grpc.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
@@ -331,10 +333,12 @@ class LifecycleServiceAsyncStub(LifecycleServiceStub):
     Errors: as Approve. Who made the version may reject it.
     """
     ListApprovalRequests: _aio.UnaryUnaryMultiCallable[_policies_pb2.ListApprovalRequestsRequest, _policies_pb2.ListApprovalRequestsResponse]  # type: ignore[assignment]
-    """Lists requests for approval.
+    """Lists requests for approval, a page at a time.
 
     Errors:
       NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+      INVALID_ARGUMENT / INVALID_NAME
+      INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     SetAlias: _aio.UnaryUnaryMultiCallable[_lifecycle_pb2.SetAliasRequest, _lifecycle_pb2.Alias]  # type: ignore[assignment]
     """Points an alias at a version, or makes the alias. Event `alias.set`, unless it points there already.
@@ -596,10 +600,12 @@ class LifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policies_pb2.ListApprovalRequestsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policies_pb2.ListApprovalRequestsResponse, _abc.Awaitable[_policies_pb2.ListApprovalRequestsResponse]]:
-        """Lists requests for approval.
+        """Lists requests for approval, a page at a time.
 
         Errors:
           NOT_FOUND / MODEL_NOT_FOUND, MODEL_DELETED
+          INVALID_ARGUMENT / INVALID_NAME
+          INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
 
     @_abc_1.abstractmethod

@@ -826,22 +826,30 @@ class ListApprovalRequestsRequest(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     WAITING_FOR_ME_FIELD_NUMBER: _builtins.int
     SHOW_CLOSED_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Only of this model; empty: of all."""
     waiting_for_me: _builtins.bool
     """Only what waits for an answer that the caller may give."""
     show_closed: _builtins.bool
     """Those that are done or rejected too."""
+    page_size: _builtins.int
+    """At most this many requests; 0: the server's choice (100). A page may have fewer and not be the last."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty: the first page."""
     def __init__(
         self,
         *,
         model: _builtins.str = ...,
         waiting_for_me: _builtins.bool = ...,
         show_closed: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "show_closed", b"show_closed", "waiting_for_me", b"waiting_for_me"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "page_size", b"page_size", "page_token", b"page_token", "show_closed", b"show_closed", "waiting_for_me", b"waiting_for_me"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -854,18 +862,22 @@ class ListApprovalRequestsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     REQUESTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___ApprovalRequest]:
-        """The oldest first, at most 1,000."""
+        """The oldest first."""
 
     def __init__(
         self,
         *,
         requests: _abc.Iterable[Global___ApprovalRequest] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -47,7 +47,14 @@ class ApprovalMethods:
     def ListApprovalRequests(
         self, request: policies_pb2.ListApprovalRequestsRequest, context: grpc.ServicerContext
     ) -> policies_pb2.ListApprovalRequestsResponse:
-        found = self._approvals.list(
-            caller_of(context), request.model, waiting_for_me=request.waiting_for_me, closed=request.show_closed
+        found, token = self._approvals.list(
+            caller_of(context),
+            request.model,
+            request.page_size,
+            request.page_token,
+            waiting_for_me=request.waiting_for_me,
+            closed=request.show_closed,
         )
-        return policies_pb2.ListApprovalRequestsResponse(requests=map(convert.approval_request_message, found))
+        return policies_pb2.ListApprovalRequestsResponse(
+            requests=map(convert.approval_request_message, found), next_page_token=token
+        )

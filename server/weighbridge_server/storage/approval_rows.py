@@ -62,18 +62,19 @@ class ApprovalRows:
         """See the port."""
         self._close(model, number, target, done=True)
 
-    def page(self, model: str, most: int, *, closed: bool) -> list[RequestRow]:
+    def page(self, model: str, after: int, size: int, *, closed: bool) -> list[RequestRow]:
         """See the port."""
         return self._requests(
             """
-            WHERE (%s = '' OR m.name = %s) AND (%s OR r.closed_time IS NULL)
+            WHERE r.id > %s AND (%s = '' OR m.name = %s) AND (%s OR r.closed_time IS NULL)
               AND m.deleted_time IS NULL AND v.deleted_time IS NULL
             ORDER BY r.id LIMIT %s
             """,
+            after,
             model,
             model,
             closed,
-            most,
+            size,
         )
 
     def _close(self, model: str, number: int, target: str, *, done: bool) -> None:

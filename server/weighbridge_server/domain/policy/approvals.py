@@ -13,6 +13,7 @@ from weighbridge.core.values import Role, Stage, Version
 from weighbridge_server.domain.access.callers import Caller
 from weighbridge_server.domain.lifecycle.aliases import judged_alias
 from weighbridge_server.domain.lifecycle.stages import MOVES, judged_move
+from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
 from weighbridge_server.domain.policy.answers import Standing, ask, record_answer, standing
 from weighbridge_server.domain.policy.automatic import promote_automatically
 from weighbridge_server.domain.policy.gate import ask_command, governing, move_command, require_rules
@@ -21,8 +22,6 @@ from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import existing_model
 from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.requests import once
-
-_MOST_LISTED = 1000
 
 
 @dataclass(frozen=True)
@@ -82,19 +81,28 @@ class Approvals:
             )
         return self._answer(caller, request_id, ref, target, comment, "", approved=False)
 
-    def list(self, caller: Caller, model: str, *, waiting_for_me: bool, closed: bool) -> list[ApprovalRequest]:
-        """The open requests, or with ``closed`` all, the oldest first.
+    def list(
+        self, caller: Caller, model: str, size: int, token: str, *, waiting_for_me: bool, closed: bool
+    ) -> tuple[list[ApprovalRequest], str]:
+        """One page of the open requests, or with ``closed`` of all, the oldest first, and the token of the next.
 
         Raises:
-            InvalidName, ModelNotFound, ModelDeleted.
+            InvalidRequest, InvalidName, ModelNotFound, ModelDeleted.
         """
+        size, after = size or DEFAULT_SIZE, page_number(token)
         with self._catalog.snapshot() as tx:
             if model:
                 existing_model(tx, check_model_name(model))
-            rows = tx.approvals.page(model, _MOST_LISTED, closed=closed)
-            listed = [_listed(tx, row) for row in rows if caller.has_role(Role.READER, row.model, row.target)]
-        found = [one for one in listed if one is not None]
-        return [one.request for one in found if not waiting_for_me or _waits_for(caller, one)]
+            while True:
+                rows = tx.approvals.page(model, after, size, closed=closed)
+                readable = [row for row in rows if caller.has_role(Role.READER, row.model, row.target)]
+                found = [listed for row in readable if (listed := _listed(tx, row)) is not None]
+                requests = [one.request for one in found if not waiting_for_me or _waits_for(caller, one)]
+                if len(rows) < size:
+                    return requests, ""
+                after = rows[-1].request_id
+                if requests:
+                    return requests, page_token(str(after))
 
     def _answer(
         self,

@@ -101,9 +101,10 @@ class ApprovalRows(Protocol):
         """The version entered: its open request, if there is one, is done."""
         ...
 
-    def page(self, model: str, most: int, *, closed: bool) -> list[RequestRow]:
-        """The open ones, or with ``closed`` all, the oldest first; ``model``: of this one, or empty: of all.
+    def page(self, model: str, after: int, size: int, *, closed: bool) -> list[RequestRow]:
+        """At most ``size`` that are newer than the id ``after``, the oldest first.
 
+        The open ones, or with ``closed`` all; ``model``: of this one, or empty: of all.
         Those of deleted models and versions are left out.
         """
         ...
