@@ -246,7 +246,6 @@ def test_what_the_database_cannot_keep_is_the_caller_s_fault(storage: Storage) -
         lambda: storage.models.create("ada", "request\0id", "a.b.c", "", ""),
         lambda: storage.journal.list(0, "", EventFilter(resource="a\0b")),
         lambda: list(storage.reading.read_file(version.ref, "a\0.bin", 0, 0)),
-        lambda: storage.models.list(0, "AA=="),
     ):
         with pytest.raises(InvalidRequest, match="cannot keep a value"):
             attempt()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import struct
@@ -32,7 +33,15 @@ from raw_client import (
 )
 from weighbridge.core.digest import chunk_digest
 from weighbridge.core.manifest import file_root
-from weighbridge.v1 import journal_pb2, journal_pb2_grpc, models_pb2, transfer_pb2, versions_pb2
+from weighbridge.v1 import (
+    deployments_pb2,
+    deployments_pb2_grpc,
+    journal_pb2,
+    journal_pb2_grpc,
+    models_pb2,
+    transfer_pb2,
+    versions_pb2,
+)
 from weighbridge.wire.channel import ACTOR_HEADER
 
 NewModel = Callable[[], str]
@@ -448,6 +457,17 @@ def test_a_page_token_that_no_list_returned_is_refused(server: RunningServer, ra
     for call in calls:
         refusal = refused(call)
         assert (refusal.code, refusal.reason) == (INVALID, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["5", "null", "{}", "[" * 700, '["a"]', '["a", 1]', r'["\ud800", "a"]', r'["\u0000", "a"]', '["a", "b", "c"]'],
+)
+def test_a_page_token_of_two_texts_that_no_list_returned_is_refused(raw: RawClient, key: str) -> None:
+    token = base64.urlsafe_b64encode(key.encode()).decode()
+    stub = deployments_pb2_grpc.DeploymentServiceStub(raw.channel)
+    refusal = refused(lambda: stub.ListDeployments(deployments_pb2.ListDeploymentsRequest(page_token=token)))
+    assert (refusal.code, refusal.reason) == (INVALID, "INVALID_REQUEST")
 
 
 # -- reads -------------------------------------------------------------------------------------

@@ -34,6 +34,14 @@ def test_an_upload_whose_lease_ran_out_ends_and_its_chunks_wait_for_the_next_try
     assert storage.uploads.find_missing("ada", going_on, [brought.digest]) == []
 
 
+def test_all_that_ended_a_day_ago_is_forgotten_at_once(storage: Storage) -> None:
+    for _ in range(45):
+        storage.uploads.abort("ada", storage.begin())
+    storage.sql("UPDATE upload SET ended_time = ended_time - interval '25 hours'")
+    Housekeeping(storage.catalog).run_once()
+    assert states(storage) == []
+
+
 def test_the_hard_expiry_ends_an_upload_that_is_renewed(storage: Storage) -> None:
     upload_id = storage.begin()
     storage.sql("UPDATE upload SET hard_expires_time = now() - interval '1 second'")

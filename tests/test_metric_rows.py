@@ -88,7 +88,7 @@ def test_a_forgotten_upload_leaves_no_points_and_a_committed_one_all(storage: St
     storage.uploads.abort("ada", dropped)
     assert counts(storage) == {"metric_log": 2, "metric_writer": 2, "metric_block": 2, "metric_summary": 2}
     with storage.catalog.transaction() as tx:
-        assert tx.uploads.forget(-1) == 2
+        assert tx.uploads.forget(-1, 20) == 2
     assert counts(storage) == {"metric_log": 1, "metric_writer": 1, "metric_block": 1, "metric_summary": 1}
     assert len(points_of(storage, REF)["loss"]) == 1
 

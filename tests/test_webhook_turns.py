@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_there_are_at_most_so_many(storage: Storage) -> None:
         )
         with pytest.raises(LimitExceeded, match="1000 webhooks are there"):
             made(webhooks, "http://127.0.0.1:9/")
-        webhooks.delete("ada", first.id)
+        webhooks.delete("ada", "", first.id)
         made(webhooks, "http://127.0.0.1:9/", "model.deleted")
 
 
@@ -210,6 +211,35 @@ def test_a_receiver_that_drips_or_says_nothing_is_left(talk: Callable[[socket.so
     assert answer.status is None
     if not (talk is dripping and scheme == "https"):  # whose first words are no TLS
         assert answer.error == "no answer within 0.4 s"
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[threading.Event, Callable[..., list[object]]]]:
+    """A resolver that answers nothing, and whether it was asked."""
+    begun, over = threading.Event(), threading.Event()
+
+    def look_up(host: str, port: int, **how: object) -> list[object]:
+        begun.set()
+        over.wait()
+        return []
+
+    yield begun, look_up
+    over.set()
+
+
+def test_a_resolver_that_says_nothing_is_left(asked: tuple[threading.Event, Callable[..., list[object]]]) -> None:
+    answer = HttpPost(0.1, asked[1]).post("http://receiver.invalid/", {}, b"{}")
+    assert answer.error == "no answer within 0.1 s"
+
+
+def test_who_ends_waits_for_no_resolver(asked: tuple[threading.Event, Callable[..., list[object]]]) -> None:
+    begun, look_up = asked
+    sender = HttpPost(look_up=look_up)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(sender.post, "http://receiver.invalid/", {}, b"{}")
+        assert begun.wait(PATIENCE_S)
+        sender.end()
+        assert answer.result(PATIENCE_S / 2).error == "the connection was closed before an answer came"
 
 
 def test_what_is_no_http_is_named() -> None:

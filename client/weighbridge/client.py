@@ -209,6 +209,7 @@ class Client(
         Raises:
             SchemaViolated: the record breaks the schema that governs the model; one violation each. What it asks of
                 metrics and files, the commit sees.
+            PolicyRefused: as much of the policy for ``development`` as can be known before the commit refuses it.
             ModelDeleted: the model, or that of a parent, was deleted.
             InvalidName, InvalidReference, InvalidRequest, LimitExceeded, VersionNotFound, AliasNotFound.
         """

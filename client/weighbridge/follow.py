@@ -21,9 +21,9 @@ from pathlib import Path
 from types import TracebackType
 
 from weighbridge.core.deployments import Deployment
-from weighbridge.core.errors import Unavailable, WeighbridgeError
 from weighbridge.core.watching import Change
 from weighbridge.follower_folder import FollowerFolder
+from weighbridge.follower_news import News
 from weighbridge.follower_watch import FIRST_PAUSE_S, LONGEST_PAUSE_S, keep_watching
 
 _REPORTS_A_TTL = 3
@@ -247,16 +247,16 @@ class Follower:
             self._changed.notify_all()
 
     def _report(self) -> None:
+        news = News()
         while not self._closed.is_set():
             current = self.current
             if current is not None:
                 try:
                     self._steps.report(current.ref)
-                except WeighbridgeError as fault:
-                    if not isinstance(fault, Unavailable) and not self._closed.is_set():
+                    news.forget()
+                except Exception as fault:  # noqa: BLE001 - nobody would see the thread end
+                    if news.is_new(fault) and not self._closed.is_set():
                         self._tell(fault)
-                except Exception:  # noqa: BLE001 - nobody would see the thread end
-                    _log.exception("a report failed; the next one is tried in its time")
             self._report_now.wait(self._ttl_s / _REPORTS_A_TTL)
             self._report_now.clear()
 

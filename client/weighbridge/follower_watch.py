@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from weighbridge.core.watching import Change
+from weighbridge.follower_news import News
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -31,19 +32,15 @@ def keep_watching(
         closed: cuts pauses short too.
     """
     pause_s = FIRST_PAUSE_S
-    told: set[tuple[type[Exception], str]] = set()
+    news = News()
     while not closed.is_set():
         try:
             for change in watch():
                 note(change)
                 pause_s = FIRST_PAUSE_S
-                told.clear()
+                news.forget()
         except Exception as fault:  # noqa: BLE001 - a thread that ended would end the following, in silence
-            # By its kind: the message of one cause may differ from try to try. A server that is away is no news.
-            cause = type(fault), getattr(fault, "reason", "")
-            news = cause not in told and not getattr(fault, "retryable", False)
-            told.add(cause)
-            if closed.is_set() or ends(fault, news):
+            if closed.is_set() or ends(fault, news.is_new(fault)):
                 return
             _log.info("the watch ended; it begins again within %g s: %s", pause_s, fault)
         # Partly random, so that a thousand nodes do not come back in the same moment.

@@ -91,7 +91,7 @@ class _Stopped(Exception):
 class LackingChunks:
     """Chunks that a store lacks. A context manager; iterated by any number of threads, each chunk goes to one.
 
-    One thread reads and hashes, one asks, and both are ahead of the senders by a bounded number of chunks.
+    A few threads read and hash, one asks, and all are ahead of the senders by a bounded number of chunks.
     What reading or asking raises, each iteration raises.
     """
 

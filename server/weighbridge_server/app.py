@@ -104,7 +104,8 @@ _SPARE_THREADS = 32
 """Beside the streams, so that short calls and health checks always run."""
 
 _OTHER_STREAMS = 8
-"""How many streams that are no transfers run at once: reflection, journals that are verified."""
+"""How many other streams run at once: curves that are read, checks of policies and schemas, journals that are
+verified, reflection."""
 
 _WATCHES = 1024
 """How many watches run at once. Each holds a thread, which sleeps."""
@@ -127,7 +128,7 @@ class Server:
         self.postgres: EmbeddedPostgres | None = None
         """The embedded database, when it is used."""
 
-        self._admission = Admission(settings.transfer_streams)
+        self._admission = Admission(settings.transfer_streams, "transfers")
         self._stop_grace_s = _SHORT_CALLS_S
         self._health = health.HealthServicer()
 
@@ -213,7 +214,12 @@ class Server:
                 CallInterceptor(),
                 *recognising,
                 ValidationInterceptor(),
-                StreamInterceptor(self._admission, Admission(_WATCHES), Admission(_OTHER_STREAMS), stalls),
+                StreamInterceptor(
+                    self._admission,
+                    Admission(_WATCHES, "watches"),
+                    Admission(_OTHER_STREAMS, "curves, checks and verifications"),
+                    stalls,
+                ),
                 *judging,
                 ChunkFrameInterceptor(),
             ],

@@ -11,8 +11,11 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from weighbridge_server.domain.webhooks.ports import Answer
@@ -24,11 +27,14 @@ _ERROR_CHARS = 300
 class HttpPost:
     """Implements the domain's ``Sender``. Each request has a connection of its own. Proxies are not asked."""
 
-    def __init__(self, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, limit_s: float = LIMIT_S, look_up: Callable[..., list[Any]] = socket.getaddrinfo) -> None:
+        """``look_up``: finds the addresses of a name, as ``socket.getaddrinfo`` does."""
         self._limit_s = limit_s
+        self._look_up = look_up
         self._tls = ssl.create_default_context()
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._waits: set[Callable[[], object]] = set()
+        """What ends each wait that there is now."""
         self._ended = False
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -47,52 +53,74 @@ class HttpPost:
         """See the port."""
         with self._lock:
             self._ended = True
-            still_open = list(self._open)
-        for connection in still_open:
-            _shut(connection)
+            waits = list(self._waits)
+        for end in waits:
+            end()
 
     def _status(self, url: str, headers: Mapping[str, str], body: bytes, ends: float, late: threading.Event) -> int:
         parts = urlsplit(url)
         assert parts.hostname is not None, "it was checked when the webhook was made"
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        opened = _connect(parts.hostname, port, ends)
-        if secure:  # which takes the socket over; the handshake waits for the receiver, and so comes later
-            opened = self._tls.wrap_socket(opened, server_hostname=parts.hostname, do_handshake_on_connect=False)
-        with opened, self._limited(opened, ends, late):
-            if isinstance(opened, ssl.SSLSocket):
-                opened.do_handshake()
-            connection = http.client.HTTPConnection(parts.hostname, port)
-            connection.sock = opened
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            sent = {"Host": _host(parts.hostname, parts.port), "Connection": "close", **headers}
-            connection.request("POST", target, body, sent)
-            with connection.getresponse() as response:
-                status = response.status
-        if late.is_set():  # http.client takes the end that we made for that of the headers
-            raise TimeoutError
-        return status
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        sent = {"Host": _host(parts.hostname, parts.port), "Connection": "close", **headers}
+        fault: OSError = OSError("the host has no address")
+        for family, kind, protocol, _, address in self._addresses(parts.hostname, port, ends, late):
+            opened = socket.socket(family, kind, protocol)
+            if secure:  # the handshake waits for the receiver, and so comes later
+                opened = self._tls.wrap_socket(opened, server_hostname=parts.hostname, do_handshake_on_connect=False)
+            with opened, self._limited(partial(_shut, opened), ends, late):
+                try:
+                    opened.settimeout(_left_s(ends))
+                    opened.connect(address)
+                except OSError as refused:
+                    fault = refused
+                    continue
+                status = _answered(opened, parts.hostname, port, target, body, sent)
+            if late.is_set():  # http.client takes the end that we made for that of the headers
+                raise TimeoutError
+            return status
+        raise fault
+
+    def _addresses(self, host: str, port: int, ends: float, late: threading.Event) -> list[Any]:
+        """Looked up in a thread: that waits for a resolver as long as it likes, and cannot be ended."""
+        found: Future[list[Any]] = Future()
+
+        def look() -> None:
+            # Who asked may have given up.
+            with suppress(InvalidStateError):
+                try:
+                    found.set_result(self._look_up(host, port, type=socket.SOCK_STREAM))
+                except (OSError, UnicodeError) as fault:
+                    found.set_exception(fault)
+
+        with self._limited(found.cancel, ends, late):
+            threading.Thread(target=look, name="webhook-name", daemon=True).start()
+            try:
+                return found.result()
+            except CancelledError:
+                raise ConnectionAbortedError from None
 
     @contextmanager
-    def _limited(self, opened: socket.socket, ends: float, late: threading.Event) -> Iterator[None]:
-        """Shuts a socket when its time is over, or all is."""
+    def _limited(self, end: Callable[[], object], ends: float, late: threading.Event) -> Iterator[None]:
+        """Ends a wait when its time is over, or all is."""
 
         def give_up() -> None:
             late.set()
-            _shut(opened)
+            end()
 
         timer = threading.Timer(ends - time.monotonic(), give_up)
         with self._lock:
             if self._ended:
                 raise ConnectionAbortedError
-            self._open.add(opened)
+            self._waits.add(end)
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
             with self._lock:
-                self._open.discard(opened)
+                self._waits.discard(end)
 
     def _why(self, fault: Exception, late: threading.Event) -> str:
         if late.is_set() or isinstance(fault, TimeoutError):
@@ -112,23 +140,22 @@ class HttpPost:
         return getattr(fault, "strerror", None) or type(fault).__name__
 
 
-def _connect(host: str, port: int, ends: float) -> socket.socket:
-    """As ``socket.create_connection``, but all addresses together take no longer than the time that is left."""
-    fault: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        left_s = ends - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        made = socket.socket(family, kind, protocol)
-        try:
-            made.settimeout(left_s)
-            made.connect(address)
-        except OSError as refused:
-            made.close()
-            fault = refused
-        else:
-            return made
-    raise fault
+def _answered(opened: socket.socket, host: str, port: int, target: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status that is answered to a request."""
+    if isinstance(opened, ssl.SSLSocket):
+        opened.do_handshake()
+    connection = http.client.HTTPConnection(host, port)
+    connection.sock = opened
+    connection.request("POST", target, body, headers)
+    with connection.getresponse() as response:
+        return response.status
+
+
+def _left_s(ends: float) -> float:
+    left_s = ends - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
 
 
 def _shut(connection: socket.socket) -> None:

@@ -100,7 +100,7 @@ class WebhookCalls(Connected):
         Raises:
             WebhookNotFound, InvalidRequest.
         """
-        request = webhooks_pb2.DeleteWebhookRequest(id=check_webhook_id(webhook_id))
+        request = webhooks_pb2.DeleteWebhookRequest(request_id=uuid.uuid4().hex, id=check_webhook_id(webhook_id))
         self._connection.call(self._connection.webhooks.DeleteWebhook, request)
 
     def replay_webhook(self, webhook_id: int, from_revision: int) -> Webhook:
@@ -113,7 +113,9 @@ class WebhookCalls(Connected):
             WebhookNotFound, InvalidRequest.
         """
         check_replay(webhook_id, from_revision)
-        request = webhooks_pb2.ReplayWebhookRequest(id=webhook_id, from_revision=from_revision)
+        request = webhooks_pb2.ReplayWebhookRequest(
+            request_id=uuid.uuid4().hex, id=webhook_id, from_revision=from_revision
+        )
         return convert.webhook_value(self._connection.call(self._connection.webhooks.ReplayWebhook, request))
 
     def test_webhook(self, webhook_id: int) -> WebhookDelivery:
@@ -123,7 +125,9 @@ class WebhookCalls(Connected):
             WebhookNotFound, InvalidRequest.
         """
         request = webhooks_pb2.TestWebhookRequest(id=check_webhook_id(webhook_id))
-        return convert.delivery_value(self._connection.call(self._connection.webhooks.TestWebhook, request))
+        # Not tried again: the receiver would have it twice.
+        answer = self._connection.call(self._connection.webhooks.TestWebhook, request, tried_again=False)
+        return convert.delivery_value(answer)
 
     def webhook_deliveries(self, webhook_id: int) -> Iterator[WebhookDelivery]:
         """Each try of a webhook, the newest first: the newest 1,000 or so are kept.

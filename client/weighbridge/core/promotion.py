@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from weighbridge.core.policies import Verdict
 from weighbridge.core.values import Stage, Version
+
+DISPLACED: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PRODUCTION: Stage.ARCHIVED}
+"""The stages that one version holds, and where the holder goes when another enters."""
 
 
 @dataclass(frozen=True)

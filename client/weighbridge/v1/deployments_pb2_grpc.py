@@ -75,8 +75,9 @@ class DeploymentServiceServicer:
         A digest that no version has is taken too: that is what FindZombies is for.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND: for `ref`. Deleted ones are taken, and are zombies.
-        INVALID_ARGUMENT / INVALID_REQUEST
+        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: for `ref`. Deleted ones are taken, and are
+        zombies.
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +94,8 @@ class DeploymentServiceServicer:
         """Lists what runs, in order of model and node, a page at a time. Retired ones are left out.
 
         Errors:
-        NOT_FOUND / MODEL_NOT_FOUND
+        NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+        INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
         INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

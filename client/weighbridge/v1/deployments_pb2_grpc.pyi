@@ -45,8 +45,9 @@ class DeploymentServiceStub:
     A digest that no version has is taken too: that is what FindZombies is for.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND: for `ref`. Deleted ones are taken, and are zombies.
-      INVALID_ARGUMENT / INVALID_REQUEST
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: for `ref`. Deleted ones are taken, and are
+        zombies.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST
     """
     RetireDeployment: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.RetireDeploymentRequest, _deployments_pb2.RetireDeploymentResponse]
     """Says that a node runs this model no more. Event `deployment.retired`; one that is not there is passed over."""
@@ -54,7 +55,8 @@ class DeploymentServiceStub:
     """Lists what runs, in order of model and node, a page at a time. Retired ones are left out.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     FindZombies: _grpc.UnaryUnaryMultiCallable[_deployments_pb2.FindZombiesRequest, _deployments_pb2.FindZombiesResponse]
@@ -81,8 +83,9 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     A digest that no version has is taken too: that is what FindZombies is for.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND: for `ref`. Deleted ones are taken, and are zombies.
-      INVALID_ARGUMENT / INVALID_REQUEST
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: for `ref`. Deleted ones are taken, and are
+        zombies.
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST
     """
     RetireDeployment: _aio.UnaryUnaryMultiCallable[_deployments_pb2.RetireDeploymentRequest, _deployments_pb2.RetireDeploymentResponse]  # type: ignore[assignment]
     """Says that a node runs this model no more. Event `deployment.retired`; one that is not there is passed over."""
@@ -90,7 +93,8 @@ class DeploymentServiceAsyncStub(DeploymentServiceStub):
     """Lists what runs, in order of model and node, a page at a time. Retired ones are left out.
 
     Errors:
-      NOT_FOUND / MODEL_NOT_FOUND
+      NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+      INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
       INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
     """
     FindZombies: _aio.UnaryUnaryMultiCallable[_deployments_pb2.FindZombiesRequest, _deployments_pb2.FindZombiesResponse]  # type: ignore[assignment]
@@ -120,8 +124,9 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         A digest that no version has is taken too: that is what FindZombies is for.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND: for `ref`. Deleted ones are taken, and are zombies.
-          INVALID_ARGUMENT / INVALID_REQUEST
+          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND: for `ref`. Deleted ones are taken, and are
+            zombies.
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE, INVALID_REQUEST
         """
 
     @_abc_1.abstractmethod
@@ -141,7 +146,8 @@ class DeploymentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists what runs, in order of model and node, a page at a time. Retired ones are left out.
 
         Errors:
-          NOT_FOUND / MODEL_NOT_FOUND
+          NOT_FOUND / MODEL_NOT_FOUND, VERSION_NOT_FOUND, ALIAS_NOT_FOUND
+          INVALID_ARGUMENT / INVALID_NAME, INVALID_REFERENCE
           INVALID_ARGUMENT / INVALID_REQUEST: `page_token` is not one that this call returned.
         """
 

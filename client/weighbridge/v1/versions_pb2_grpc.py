@@ -166,6 +166,8 @@ class VersionServiceServicer:
         512 KiB is not read.
         INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
+        FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` that name neither metrics nor files
+        fail; as in Promote.
         INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
         INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
@@ -194,6 +196,8 @@ class VersionServiceServicer:
         needs at least one file.
         INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
         now. The version keeps the revision that it passed.
+        FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` fail; as in Promote. The upload stays
+        open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

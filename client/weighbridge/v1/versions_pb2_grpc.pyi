@@ -72,6 +72,8 @@ class VersionServiceStub:
         512 KiB is not read.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` that name neither metrics nor files
+        fail; as in Promote.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
@@ -96,6 +98,8 @@ class VersionServiceStub:
         needs at least one file.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
         now. The version keeps the revision that it passed.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` fail; as in Promote. The upload stays
+        open.
     """
     AbortVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.AbortVersionRequest, _versions_pb2.AbortVersionResponse]
     """Ends an upload without a version. Aborting an upload that ended already changes nothing.
@@ -249,6 +253,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
         512 KiB is not read.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
         but for those about `metrics` and `files`, which only the commit can know.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` that name neither metrics nor files
+        fail; as in Promote.
       INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
     """
@@ -273,6 +279,8 @@ class VersionServiceAsyncStub(VersionServiceStub):
         needs at least one file.
       INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
         now. The version keeps the revision that it passed.
+      FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` fail; as in Promote. The upload stays
+        open.
     """
     AbortVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.AbortVersionRequest, _versions_pb2.AbortVersionResponse]  # type: ignore[assignment]
     """Ends an upload without a version. Aborting an upload that ended already changes nothing.
@@ -429,6 +437,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
             512 KiB is not read.
           INVALID_ARGUMENT / SCHEMA_VIOLATED: the record breaks the schema of the model's name; all violations are listed,
             but for those about `metrics` and `files`, which only the commit can know.
+          FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` that name neither metrics nor files
+            fail; as in Promote.
           INVALID_ARGUMENT / LIMIT_EXCEEDED: the record is larger than 64 KiB, or its schema takes too many steps (SPEC.md).
           INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
         """
@@ -459,6 +469,8 @@ class VersionServiceServicer(metaclass=_abc_1.ABCMeta):
             needs at least one file.
           INVALID_ARGUMENT / SCHEMA_VIOLATED: the whole record, metrics and files included, against the schema as it is
             now. The version keeps the revision that it passed.
+          FAILED_PRECONDITION / POLICY_REFUSED: rules of the policy for `development` fail; as in Promote. The upload stays
+            open.
         """
 
     @_abc_1.abstractmethod

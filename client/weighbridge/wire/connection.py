@@ -206,8 +206,8 @@ class Connection:
 
         with self._unclosed():
             call = opened(lambda: method.future(taken(), metadata=self._metadata))
-        with given_up.ending(call.cancel), self.watched(call, lambda: moved):
-            return call.result()
+            with given_up.ending(call.cancel), self.watched(call, lambda: moved):
+                return call.result()
 
     def open(self, method: Callable[..., Any], request: Any) -> Any:
         """A call that streams answers; iterate it within ``watched``, or through ``stream``.

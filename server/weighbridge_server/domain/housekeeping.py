@@ -18,6 +18,8 @@ KEEP_ENDED_S = 24 * 3600
 KEEP_REQUESTS_S = 8 * 24 * 3600
 """How long a request id is remembered: longer than any upload lives."""
 
+_FORGOTTEN_AT_ONCE = 20
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,10 +46,17 @@ class Housekeeping:
         """Ends the uploads whose time ran out, forgets what ended long ago, and purges what was deleted long ago."""
         with self._catalog.transaction() as tx:
             expired = tx.uploads.expire()
-            forgotten = tx.uploads.forget(KEEP_ENDED_S)
+        if expired:
+            _log.info("%d uploads ran out of time", expired)
+        with self._catalog.transaction() as tx:
             tx.requests.forget(KEEP_REQUESTS_S)
-        if expired or forgotten:
-            _log.info("%d uploads ran out of time, %d that ended a day ago are forgotten", expired, forgotten)
+        while not self._closing.is_set():
+            # Each may have held a row for every chunk of a large model: a few at a time.
+            with self._catalog.transaction() as tx:
+                forgotten = tx.uploads.forget(KEEP_ENDED_S, _FORGOTTEN_AT_ONCE)
+            if not forgotten:
+                break
+            _log.info("%d uploads that ended a day ago are forgotten", forgotten)
         while self._purge_after_s and not self._closing.is_set():
             purged = purge_deleted(self._catalog, self._purge_after_s)
             if not purged:

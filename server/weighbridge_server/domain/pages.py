@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 
 from weighbridge.core.errors import InvalidRequest, Violation
+from weighbridge.core.text_check import wrong_text
 
 DEFAULT_SIZE = 100
 
@@ -22,9 +24,12 @@ def page_key(token: str) -> str:
         InvalidRequest: no list returned this token.
     """
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        key = base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError) as fault:
         raise not_ours() from fault
+    if "\0" in key:
+        raise not_ours()
+    return key
 
 
 def page_number(token: str) -> int:
@@ -39,6 +44,29 @@ def page_number(token: str) -> int:
     if not (key.isascii() and key.isdecimal()) or len(key) > 18:
         raise not_ours()
     return int(key)
+
+
+def page_texts(token: str, count: int) -> list[str]:
+    """The key in a token of ``texts_token``; as many empty texts for the first page.
+
+    Raises:
+        InvalidRequest: no list returned this token.
+    """
+    key = page_key(token)
+    if not key:
+        return [""] * count
+    try:
+        texts = json.loads(key)
+    except (ValueError, RecursionError) as fault:
+        raise not_ours() from fault
+    if not isinstance(texts, list) or len(texts) != count or any(any(wrong_text("", text)) for text in texts):
+        raise not_ours()
+    return texts
+
+
+def texts_token(*texts: str) -> str:
+    """The token of the page after a key of several texts."""
+    return page_token(json.dumps(texts))
 
 
 def not_ours() -> InvalidRequest:

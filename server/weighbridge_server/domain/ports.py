@@ -260,7 +260,7 @@ class VersionChangeRows(Protocol):
 
 
 class LineageRows(Protocol):
-    """Which version was made from which. Versions go by keys: as in ``VersionRows.page``, a higher one is newer."""
+    """Which version was made from which. Versions go by keys: a higher one is newer."""
 
     def add(self, model: str, number: int, parents: Sequence[Parent]) -> None:
         """Adds what a version was made from: its parents, pinned, each of which is there."""
@@ -325,8 +325,8 @@ class UploadRows(Protocol):
         """Ends the open ones whose lease or whose hard expiry has passed; how many."""
         ...
 
-    def forget(self, ended_before_s: int) -> int:
-        """Removes those that ended longer ago, with what they held; how many."""
+    def forget(self, ended_before_s: int, most: int) -> int:
+        """Removes some that ended longer ago and that nobody else removes now, with what they held; how many."""
         ...
 
     def put_files(self, upload_id: str, files: Sequence[FileManifest]) -> list[Digest]:

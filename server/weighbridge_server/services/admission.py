@@ -1,4 +1,4 @@
-"""How many transfers run at once, and whether new ones may begin."""
+"""How many streams of a kind run at once, and whether new ones may begin."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ _RETRY_AFTER_S = 1.0
 
 
 class Admission:
-    """A number of places for transfers, so that short calls and health always find a thread.
+    """A number of places for streams of a kind, so that short calls and health always find a thread.
 
     Safe to use from several threads.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, what: str) -> None:
+        """``what``: has the places, such as ``transfers``."""
         self._places = places
+        self._what = what
         self._running = 0
         self._draining = False
         self._changed = threading.Condition()
@@ -37,7 +39,7 @@ class Admission:
                 raise Unavailable("the server is stopping; another, or the next start, takes over")
             if self._running >= self._places:
                 raise Overloaded(
-                    f"all {self._places} places for transfers are taken; try again in a moment",
+                    f"all {self._places} places for {self._what} are taken; try again in a moment",
                     details={"limit": str(self._places)},
                     retry_after_s=_RETRY_AFTER_S,
                 )
@@ -50,7 +52,7 @@ class Admission:
                 self._changed.notify_all()
 
     def drain(self, seconds: float, given_up: Callable[[], bool]) -> bool:
-        """Admits no more, and waits until the running transfers have ended; whether they did.
+        """Admits no more, and waits until the running ones have ended; whether they did.
 
         ``given_up`` is asked a few times a second whether to wait no longer.
         """

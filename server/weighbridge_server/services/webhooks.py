@@ -53,13 +53,14 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
     def DeleteWebhook(
         self, request: webhooks_pb2.DeleteWebhookRequest, context: grpc.ServicerContext
     ) -> webhooks_pb2.DeleteWebhookResponse:
-        self._webhooks.delete(actor_of(context), request.id)
+        self._webhooks.delete(actor_of(context), request.request_id, request.id)
         return webhooks_pb2.DeleteWebhookResponse()
 
     def ReplayWebhook(
         self, request: webhooks_pb2.ReplayWebhookRequest, context: grpc.ServicerContext
     ) -> webhooks_pb2.Webhook:
-        return convert.webhook_message(self._webhooks.replay(actor_of(context), request.id, request.from_revision))
+        replayed = self._webhooks.replay(actor_of(context), request.request_id, request.id, request.from_revision)
+        return convert.webhook_message(replayed)
 
     def TestWebhook(
         self, request: webhooks_pb2.TestWebhookRequest, context: grpc.ServicerContext

@@ -32,7 +32,7 @@ class PooledDatabase(peewee.PostgresqlDatabase):
     """
 
     def __init__(self, url: str, *, connections: int) -> None:
-        """Opens the pool; nothing is connected until ``check``.
+        """A pool; nothing is connected until ``open``.
 
         ``url``: a ``postgresql://`` URL or a libpq conninfo string.
         """

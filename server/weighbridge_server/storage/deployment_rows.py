@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from weighbridge.core.deployments import Deployment
@@ -17,7 +17,7 @@ _COLUMNS = """
     d.node, d.model, v.number, d.manifest, d.alias, v.stage, d.actor, d.since_time, d.reported_time, d.ttl_s,
     now() <= d.reported_time + make_interval(secs => d.ttl_s)
 """
-_RUNNING = "FROM deployment d LEFT JOIN version v ON v.id = d.version_id WHERE d.retired_time IS NULL"
+_FROM = "FROM deployment d LEFT JOIN version v ON v.id = d.version_id"
 
 
 class DeploymentRows:
@@ -32,7 +32,7 @@ class DeploymentRows:
         rows = self._database.rows(
             """
             UPDATE deployment SET reported_time = now(), ttl_s = %s
-            WHERE model = %s AND node = %s AND alias = %s AND retired_time IS NULL AND version_id = (
+            WHERE model = %s AND node = %s AND alias = %s AND version_id = (
                 SELECT v.id FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = %s AND v.number = %s
             )
             RETURNING node
@@ -43,7 +43,7 @@ class DeploymentRows:
 
     def get(self, node: str, model: str) -> Deployment | None:
         """See the port."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} {_RUNNING} AND d.model = %s AND d.node = %s", (model, node))
+        rows = self._database.rows(f"SELECT {_COLUMNS} {_FROM} WHERE d.model = %s AND d.node = %s", (model, node))
         return _deployment(rows[0]) if rows else None
 
     def put(self, node: str, version: Version | None, manifest: Digest, alias: str, ttl_s: int) -> None:
@@ -56,24 +56,22 @@ class DeploymentRows:
                 SELECT v.id FROM version v JOIN model m ON m.id = v.model_id WHERE m.name = %s AND v.number = %s
             ), %s, %s, %s, %s)
             ON CONFLICT (model, node) DO UPDATE SET
-                since_time = CASE WHEN d.retired_time IS NULL AND d.manifest = excluded.manifest
+                since_time = CASE WHEN d.manifest = excluded.manifest
                                    AND d.version_id IS NOT DISTINCT FROM excluded.version_id
                              THEN d.since_time ELSE now() END,
                 version_id = excluded.version_id, manifest = excluded.manifest, alias = excluded.alias,
-                actor = excluded.actor, ttl_s = excluded.ttl_s, reported_time = now(), retired_time = NULL
+                actor = excluded.actor, ttl_s = excluded.ttl_s, reported_time = now()
             """,
             (model, node, model, number, manifest, alias, self._actor, ttl_s),
         )
 
     def retire(self, node: str, model: str) -> None:
         """See the port."""
-        self._database.rows("UPDATE deployment SET retired_time = now() WHERE model = %s AND node = %s", (model, node))
+        self._database.rows("DELETE FROM deployment WHERE model = %s AND node = %s", (model, node))
 
     def models(self, node: str) -> list[str]:
         """See the port."""
-        rows = self._database.rows(
-            "SELECT model FROM deployment WHERE node = %s AND retired_time IS NULL ORDER BY model", (node,)
-        )
+        rows = self._database.rows("SELECT model FROM deployment WHERE node = %s ORDER BY model", (node,))
         return [model for (model,) in rows]
 
     def page(
@@ -82,7 +80,7 @@ class DeploymentRows:
         ref: tuple[str, int] | None,
         *,
         live: bool,
-        after: tuple[str, str],
+        after: Sequence[str],
         size: int,
         readable: Collection[str] | None = None,
     ) -> list[Deployment]:
@@ -90,8 +88,8 @@ class DeploymentRows:
         of_model, number = ref or (model, None)
         rows = self._database.rows(
             f"""
-            SELECT {_COLUMNS} {_RUNNING}
-              AND (%s = '' OR d.model = %s)
+            SELECT {_COLUMNS} {_FROM}
+            WHERE (%s = '' OR d.model = %s)
               AND (%s::bigint IS NULL OR v.number = %s)
               AND (NOT %s OR now() <= d.reported_time + make_interval(secs => d.ttl_s))
               AND (d.model, d.node) > (%s, %s)
@@ -108,7 +106,7 @@ class DeploymentRows:
             f"""
             WITH d AS (
                 SELECT * FROM deployment d
-                WHERE d.retired_time IS NULL AND (%s = '' OR d.model = %s) AND {below_any("d.model")}
+                WHERE (%s = '' OR d.model = %s) AND {below_any("d.model")}
                 ORDER BY d.reported_time, d.model, d.node LIMIT %s
             ), followed AS MATERIALIZED (
                 -- What nodes run and follow, each but once: since when the alias points at other content. An alias

@@ -17,6 +17,7 @@ _PAGE = 1000
 _LOOK_AGAIN_S = 5.0
 """Should a notice be lost, by a proxy of connections say, this is how late events come."""
 _PAUSE_S = 1.0
+_CONNECT_S = 10
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ class JournalListener:
         self._catalog = catalog
         self._feed = feed
         self._closing = threading.Event()
-        self._connection: psycopg.Connection | None = None
         self._thread = threading.Thread(target=self._run, name="journal-listener", daemon=True)
 
     def start(self) -> None:
@@ -49,11 +49,16 @@ class JournalListener:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                with psycopg.connect(self._url, autocommit=True, application_name="weighbridge listener") as connection:
+                with psycopg.connect(
+                    self._url, autocommit=True, application_name="weighbridge listener", connect_timeout=_CONNECT_S
+                ) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._listen(connection)
             except (psycopg.Error, StorageFailed) as fault:
                 _log.warning("the journal's listener lost the database: %s", fault)
+                self._closing.wait(_PAUSE_S)
+            except Exception:  # noqa: BLE001 - who watches waits for this thread alone: it must not end
+                _log.exception("the journal's listener failed; it goes on behind the last revision that it handed on")
                 self._closing.wait(_PAUSE_S)
 
     def _listen(self, connection: psycopg.Connection) -> None:

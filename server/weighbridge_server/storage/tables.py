@@ -183,7 +183,7 @@ class Version(_Table):
     record = TextField()
     schema_prefix = TextField(null=True)
     schema_revision = BigIntegerField(null=True)
-    deleted_time = TimestampField(null=True, index=True)
+    deleted_time = TimestampField(null=True)
     deleted_by = TextField(null=True)
     deletion_reason = TextField(null=True)
     purged_time = TimestampField(null=True)
@@ -209,6 +209,14 @@ for _figure in (Version.energy_kwh, Version.energy_gco2e):
 
 for _listed in ("energy", "figures"):
     Version.add_index(Version.index(Version.id, where=Version.deleted_time.is_null(), name=f"version_listed_{_listed}"))
+
+Version.add_index(
+    Version.index(
+        Version.deleted_time,
+        where=Version.deleted_time.is_null(False) & Version.purged_time.is_null(),
+        name="version_deleted_time",
+    )
+)
 
 
 _OF_VERSIONS = MetricSummary.version.is_null(False)
@@ -325,7 +333,6 @@ class Deployment(_Table):
     since_time = TimestampField()
     reported_time = TimestampField()
     ttl_s = IntegerField()
-    retired_time = TimestampField(null=True)
 
     class Meta:
         primary_key = peewee.CompositeKey("model", "node")
@@ -376,7 +383,7 @@ class Request(_Table):
     request_id = TextField()
     payload = BlobField()
     result = TextField()
-    made_time = TimestampField()
+    made_time = TimestampField(index=True)
 
     class Meta:
         primary_key = peewee.CompositeKey("actor", "request_id")

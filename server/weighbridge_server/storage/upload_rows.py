@@ -114,11 +114,17 @@ class UploadRows:
             )
         )
 
-    def forget(self, ended_before_s: int) -> int:
+    def forget(self, ended_before_s: int, most: int) -> int:
         """See the port."""
         logs = self._database.rows(
-            "DELETE FROM upload WHERE ended_time < now() - make_interval(secs => %s) RETURNING metric_log_id",
-            (ended_before_s,),
+            """
+            DELETE FROM upload WHERE id IN (
+                SELECT id FROM upload WHERE ended_time < now() - make_interval(secs => %s)
+                LIMIT %s FOR UPDATE SKIP LOCKED
+            )
+            RETURNING metric_log_id
+            """,
+            (ended_before_s, most),
         )
         # Those that a version took over are no longer the upload's.
         self._database.rows("DELETE FROM metric_log WHERE id = ANY(%s::bigint[])", ([log_id for (log_id,) in logs],))

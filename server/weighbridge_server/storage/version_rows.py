@@ -100,14 +100,14 @@ class VersionRows:
 
     def get(self, model: str, number: int, *, whole: bool) -> values.Version | None:
         """See the port."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} {_VERSION}", (model, number))
+        rows = self._database.rows(f"SELECT {_COLUMNS if whole else _LISTED} {_VERSION}", (model, number))
         return self._value(rows[0], whole=whole) if rows else None
 
     def held_by(self, model: str, alias: str, *, whole: bool) -> values.Version | None:
         """See the port."""
         rows = self._database.rows(
             f"""
-            SELECT {_COLUMNS} FROM alias held
+            SELECT {_COLUMNS if whole else _LISTED} FROM alias held
             JOIN model m ON m.id = held.model_id
             JOIN version v ON v.id = held.version_id
             WHERE m.name = %s AND held.name = %s

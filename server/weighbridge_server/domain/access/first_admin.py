@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from weighbridge.core.principals import PrincipalKind
+from weighbridge.core.principals import SYSTEM, PrincipalKind
 from weighbridge.core.refs import ALL_NAMES
 from weighbridge.core.values import Grant, Role
 from weighbridge_server.domain.access.principals import add_grant, add_principal, add_token, enable_principal
 from weighbridge_server.domain.ports import Catalog
-from weighbridge_server.domain.registry.purge import ACTOR
 
 FIRST_ADMIN = "admin"
 
@@ -23,7 +22,7 @@ def ensure_administrator(catalog: Catalog, keep: Callable[[str], None]) -> bool:
 
     Returns whether it was needed.
     """
-    with catalog.transaction(ACTOR) as tx:
+    with catalog.transaction(SYSTEM) as tx:
         tx.principals.lock()
         if tx.principals.administrators(1):
             return False

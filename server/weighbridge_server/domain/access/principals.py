@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from weighbridge.core.principals import (
 from weighbridge.core.values import Grant
 from weighbridge_server.domain.access.authentication import secret_hash
 from weighbridge_server.domain.canonical import canonical_json
-from weighbridge_server.domain.pages import DEFAULT_SIZE, not_ours, page_key, page_number, page_token
+from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_number, page_texts, page_token, texts_token
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.requests import once
 
@@ -138,7 +137,7 @@ class Principals:
     def grants(self, principal: str, page_size: int, token: str) -> tuple[list[GrantedRole], str]:
         """One page of a principal's grants, or everybody's, and the token of the next. Raises as ``tokens``."""
         size = page_size or DEFAULT_SIZE
-        after = _grant_key(token)
+        after = page_texts(token, 4)
         with self._catalog.transaction() as tx:
             if principal:
                 existing_principal(tx, principal)
@@ -146,8 +145,8 @@ class Principals:
         if len(found) <= size:
             return found, ""
         last = found[size - 1]
-        key = [last.principal, last.grant.prefix, last.grant.alias, str(last.grant.role)]
-        return found[:size], page_token(json.dumps(key))
+        grant = last.grant
+        return found[:size], texts_token(last.principal, grant.prefix, grant.alias, str(grant.role))
 
     def administrators(self) -> list[str]:
         """Some of those who can grant anything."""
@@ -313,14 +312,3 @@ def _grant_resource(principal: str, grant: Grant) -> str:
 
 def _event(action: str, resource: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Change:
     return Change(action, resource, *("" if state is None else canonical_json(state) for state in (before, after)))
-
-
-def _grant_key(token: str) -> tuple[str, str, str, str]:
-    key = page_key(token)
-    if not key:
-        return "", "", "", ""
-    try:
-        principal, prefix, alias, role = json.loads(key)
-    except (ValueError, TypeError) as fault:
-        raise not_ours() from fault
-    return str(principal), str(prefix), str(alias), str(role)

@@ -6,17 +6,14 @@ nodes may report every few seconds. What changes what a node runs locks the mode
 
 from __future__ import annotations
 
-import json
-
 from weighbridge.core.deployment_check import check_node, check_report
 from weighbridge.core.deployments import DEFAULT_ALIAS, DEFAULT_TTL_S, Deployment
 from weighbridge.core.digest import Digest, format_digest, parse_digest
-from weighbridge.core.errors import InvalidRequest
 from weighbridge.core.refs import Ref, check_model_name, parse_ref
 from weighbridge.core.values import Version
 from weighbridge_server.domain.access.callers import Caller, Readable, reads
 from weighbridge_server.domain.canonical import canonical_json
-from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
+from weighbridge_server.domain.pages import DEFAULT_SIZE, page_texts, texts_token
 from weighbridge_server.domain.ports import Catalog, Change, Transaction
 from weighbridge_server.domain.registry.models import any_model
 from weighbridge_server.domain.registry.versions import find_version
@@ -71,10 +68,10 @@ class Deployments:
             InvalidRequest, InvalidName, InvalidReference, ModelNotFound, VersionNotFound, AliasNotFound.
         """
         size = size or DEFAULT_SIZE
-        after = _after(token)
+        after = page_texts(token, 2)
         with self._catalog.transaction() as tx:
             if model:
-                any_model(tx, check_model_name(model), whole=False)
+                any_model(tx, check_model_name(model))
             version = find_version(tx, parse_ref(ref), deleted=True) if ref else None
             of = None if version is None else (version.model, version.version)
             found = tx.deployments.page(model, of, live=live, after=after, size=size + 1, readable=readable)
@@ -82,7 +79,7 @@ class Deployments:
         if len(found) <= size:
             return deployments, ""
         last = deployments[-1]
-        return deployments, page_token(json.dumps([last.model, last.node]))
+        return deployments, texts_token(last.model, last.node)
 
 
 def _registered(tx: Transaction, manifest: Digest, alias: str, readable: Readable) -> Ref | None:
@@ -92,7 +89,7 @@ def _registered(tx: Transaction, manifest: Digest, alias: str, readable: Readabl
 
 def _version(tx: Transaction, named: Ref) -> Version:
     """What is run; a deleted one too. Its model is locked first, as for every change."""
-    any_model(tx, named.model, whole=False, lock=True)
+    any_model(tx, named.model, lock=True)
     return find_version(tx, named, deleted=True)
 
 
@@ -143,14 +140,3 @@ def _state(deployment: Deployment | None) -> str:
 def _resource(node: str, model: str) -> str:
     """A deployment's name in the journal, under its model where it has one."""
     return f"{model}#node:{node}" if model else f"node:{node}"
-
-
-def _after(token: str) -> tuple[str, str]:
-    key = page_key(token)
-    if not key:
-        return "", ""
-    try:
-        model, node = json.loads(key)
-    except ValueError as fault:
-        raise InvalidRequest("the page token is not one that this call returned") from fault
-    return str(model), str(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,7 +58,7 @@ class DeploymentRows(Protocol):
         ref: tuple[str, int] | None,
         *,
         live: bool,
-        after: tuple[str, str],
+        after: Sequence[str],
         size: int,
         readable: Collection[str] | None = None,
     ) -> list[Deployment]:

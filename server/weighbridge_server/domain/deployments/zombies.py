@@ -33,7 +33,7 @@ class ZombieSearch:
         grace = DEFAULT_GRACE_S if grace_s is None else grace_s
         with self._catalog.transaction() as tx:
             if model:
-                any_model(tx, check_model_name(model), whole=False)
+                any_model(tx, check_model_name(model))
             running = tx.deployments.running(model, _MOST, readable)
         zombies = [zombie for each in running if (zombie := judged(each, grace)) is not None]
         zombies.sort(key=lambda zombie: _WORST_FIRST.index(zombie.reasons[0]))

@@ -7,7 +7,7 @@ is. A filter takes what its condition is true of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -238,3 +238,10 @@ def inside(root: Typed) -> Iterator[Typed]:
                 waiting += (condition, then, otherwise)
             case Some(_, _, _, condition) | Every(_, _, _, condition):
                 waiting.append(condition)
+
+
+def patterns(nodes: Iterable[Typed]) -> Iterator[Constant]:
+    """The regular expressions of ``matches``."""
+    for node in nodes:
+        if isinstance(node, TextTest) and node.test == "matches" and isinstance(node.argument, Constant):
+            yield node.argument

@@ -60,6 +60,7 @@ class Aliases:
         except ApprovalNeeded:
             with self._catalog.transaction(actor) as tx:
                 existing_model(tx, model, lock=True)
+                tx.policies.lock(shared=True)
                 candidate, verdict = judged_alias(tx, Ref(model, version=version), alias)
                 ask_for_approval(tx, candidate, verdict, reason)
             raise

@@ -14,7 +14,7 @@ from typing import Any
 from weighbridge.core.alias_check import check_promotion
 from weighbridge.core.errors import ApprovalNeeded, WrongState
 from weighbridge.core.policies import Verdict
-from weighbridge.core.promotion import Promotion
+from weighbridge.core.promotion import DISPLACED, Promotion
 from weighbridge.core.refs import Ref, alias_ref, parse_ref, version_ref
 from weighbridge.core.values import Stage, Version
 from weighbridge_server.domain.canonical import canonical_json
@@ -41,9 +41,6 @@ MOVES: Mapping[Stage, Sequence[Stage]] = {
     Stage.ARCHIVED: (Stage.DEVELOPMENT,),
 }
 """From each stage, where a promotion may go; ``lifecycle.proto`` says the same."""
-
-DISPLACED: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PRODUCTION: Stage.ARCHIVED}
-"""The stages that one version holds, and where the holder goes when another enters."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +92,7 @@ class Stages:
         """What was refused for want of approvals has them asked for, if that is still what lacks."""
         with self._catalog.transaction(actor) as tx:
             existing_model(tx, ref.model, lock=True)
+            tx.policies.lock(shared=True)
             move = judged_move(tx, ref, stage)
             ask_for_approval(tx, move.version, move.verdict, comment)
 

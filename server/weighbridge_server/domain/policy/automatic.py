@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from weighbridge.core.alias_check import STAGE_ALIASES
 from weighbridge.core.policies import Verdict
+from weighbridge.core.promotion import DISPLACED
 from weighbridge.core.refs import Ref, parse_ref, prefixes_of
 from weighbridge.core.values import Stage, Version
 from weighbridge_server.domain.lifecycle.aliases import judged_alias, set_alias
-from weighbridge_server.domain.lifecycle.stages import DISPLACED, MOVES, enter, judged_move
+from weighbridge_server.domain.lifecycle.stages import MOVES, enter, judged_move
 from weighbridge_server.domain.policy.gate import ask_for_approval
 from weighbridge_server.domain.ports import Transaction
 from weighbridge_server.domain.registry.versions import find_version

@@ -11,16 +11,15 @@ from weighbridge_server.domain.expressions.check import check_condition
 from weighbridge_server.domain.expressions.mistakes import Mistake, Mistaken, Place, invalid_expression
 from weighbridge_server.domain.expressions.parse import parse_condition
 from weighbridge_server.domain.expressions.typed import (
-    Constant,
     Count,
     Every,
     Field,
     Path,
     Present,
     Some,
-    TextTest,
     Typed,
     inside,
+    patterns,
 )
 from weighbridge_server.domain.policy.subject import INCUMBENT, RULE
 from weighbridge_server.domain.ports import Transaction
@@ -70,7 +69,7 @@ def check_rules(tx: Transaction, rules: Sequence[PolicyRule]) -> None:
         except Mistaken as mistaken:
             mistakes[field] = mistaken.mistakes
         else:
-            mistakes[field] = tx.search.unreadable(list(_patterns(checked.typed)))
+            mistakes[field] = tx.search.unreadable(list(patterns(inside(checked.typed))))
     if any(mistakes.values()):
         raise invalid_expression(mistakes)
 
@@ -82,9 +81,3 @@ def _named(typed: Typed) -> Iterator[tuple[Place, Path]]:
                 yield place, path
             case Some(place, path) | Every(place, path):
                 yield place, path
-
-
-def _patterns(typed: Typed) -> Iterator[Constant]:
-    for node in inside(typed):
-        if isinstance(node, TextTest) and node.test == "matches" and isinstance(node.argument, Constant):
-            yield node.argument

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from weighbridge.core.alias_check import STAGE_ALIASES
 from weighbridge.core.errors import Violation
+from weighbridge.core.promotion import DISPLACED
 from weighbridge.core.refs import alias_ref
-from weighbridge.core.values import Stage, Version
+from weighbridge.core.values import Version
 from weighbridge_server.domain.ports import Transaction, UploadRow
 from weighbridge_server.domain.times import utc_text
 
 _MOST = 1000
 """Of each kind: a status lists some twenty and counts the others."""
-_WAYS_OUT: Mapping[Stage, Stage] = {Stage.STAGING: Stage.DEVELOPMENT, Stage.PRODUCTION: Stage.ARCHIVED}
-"""The stages that hold a version, and where it may go from there."""
 
 
 def model_holders(tx: Transaction, name: str) -> list[Violation]:
@@ -45,13 +42,13 @@ def version_holders(tx: Transaction, version: Version) -> list[Violation]:
 
 
 def _stage(version: Version) -> list[Violation]:
-    if version.stage not in _WAYS_OUT:
+    if version.stage not in DISPLACED:
         return []
     return [Violation("stage", f"is {version.stage}; {_way_out(version)}")]
 
 
 def _way_out(version: Version) -> str:
-    return f"'weighbridge promote {version.ref} {_WAYS_OUT[version.stage]}' moves it out"
+    return f"'weighbridge promote {version.ref} {DISPLACED[version.stage]}' moves it out"
 
 
 def _aliases(version: Version) -> list[Violation]:

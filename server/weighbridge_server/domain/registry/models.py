@@ -81,7 +81,7 @@ class Models:
         payload = {"call": "DeleteModel", "name": name, "reason": reason}
         with self._catalog.transaction(actor) as tx:
             once(tx, request_id, payload, lambda: _delete(tx, name, reason))
-            return any_model(tx, name)
+            return any_model(tx, name, whole=True)
 
     def restore(self, actor: str, request_id: str, name: str) -> Model:
         """Brings a deleted model back.
@@ -93,7 +93,7 @@ class Models:
         payload = {"call": "RestoreModel", "name": name}
         with self._catalog.transaction(actor) as tx:
             once(tx, request_id, payload, lambda: _restore(tx, name))
-            return any_model(tx, name)
+            return any_model(tx, name, whole=True)
 
     def get(self, name: str) -> Model:
         """One model with its card. Raises: InvalidName, ModelNotFound, ModelDeleted."""
@@ -124,7 +124,7 @@ def existing_model(tx: Transaction, name: str, *, whole: bool = False, lock: boo
     return model
 
 
-def any_model(tx: Transaction, name: str, *, whole: bool = True, lock: bool = False) -> Model:
+def any_model(tx: Transaction, name: str, *, whole: bool = False, lock: bool = False) -> Model:
     """The model, deleted or not. Raises: ModelNotFound; InvalidName, where there cannot be one."""
     model = tx.models.get(name, whole=whole, lock=lock)
     if model is None:
@@ -139,14 +139,14 @@ def any_model(tx: Transaction, name: str, *, whole: bool = True, lock: bool = Fa
 def _add(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
     check_new_name(tx, name)
     if not tx.models.add(name, **texts):
-        taken = any_model(tx, name, whole=False)
+        taken = any_model(tx, name)
         if taken.deletion is not None:
             raise ModelExists(
                 f"the name is taken: {_how_deleted(name, taken.deletion)}",
                 details=_deletion_details(name, taken.deletion),
             )
         raise ModelExists(f"model {name} exists already", details={"model": name})
-    tx.record(Change("model.created", name, "", _state(any_model(tx, name))))
+    tx.record(Change("model.created", name, "", _state(any_model(tx, name, whole=True))))
     return name
 
 
@@ -155,7 +155,7 @@ def _update(tx: Transaction, name: str, texts: Mapping[str, str]) -> str:
     changed = {field: text for field, text in texts.items() if getattr(before, field) != text}
     if changed:
         tx.models.update(name, changed)
-        tx.record(Change("model.updated", name, _state(before), _state(any_model(tx, name))))
+        tx.record(Change("model.updated", name, _state(before), _state(any_model(tx, name, whole=True))))
     return name
 
 
@@ -169,16 +169,16 @@ def _delete(tx: Transaction, name: str, reason: str) -> str:
             details={"model": name},
         )
     tx.models.delete(name, reason)
-    tx.record(Change("model.deleted", name, _state(before), _state(any_model(tx, name))))
+    tx.record(Change("model.deleted", name, _state(before), _state(any_model(tx, name, whole=True))))
     return name
 
 
 def _restore(tx: Transaction, name: str) -> str:
-    before = any_model(tx, name, lock=True)
+    before = any_model(tx, name, whole=True, lock=True)
     if before.deletion is None:
         raise ModelExists(f"model {name} is not deleted", details={"model": name})
     tx.models.restore(name)
-    tx.record(Change("model.restored", name, _state(before), _state(any_model(tx, name))))
+    tx.record(Change("model.restored", name, _state(before), _state(any_model(tx, name, whole=True))))
     return name
 
 

@@ -7,6 +7,7 @@ chunks; collection takes those that nothing else holds.
 
 from __future__ import annotations
 
+from weighbridge.core.principals import SYSTEM
 from weighbridge.core.refs import Ref
 from weighbridge.core.values import Record
 from weighbridge_server.domain.ports import Catalog
@@ -15,8 +16,6 @@ from weighbridge_server.domain.registry.record_text import record_text
 from weighbridge_server.domain.registry.version_changes import record_change
 from weighbridge_server.domain.registry.versions import find_version
 
-ACTOR = "system"
-"""Nobody's name: those of callers say how they are known, before a colon."""
 _AT_ONCE = 100
 
 
@@ -32,8 +31,8 @@ def purge_deleted(catalog: Catalog, deleted_before_s: float) -> int:
 
 
 def _purge(catalog: Catalog, model: str, number: int, deleted_before_s: float) -> bool:
-    with catalog.transaction(ACTOR) as tx:
-        any_model(tx, model, whole=False, lock=True)
+    with catalog.transaction(SYSTEM) as tx:
+        any_model(tx, model, lock=True)
         if not tx.version_changes.is_due(model, number, deleted_before_s):
             return False
         before = find_version(tx, Ref(model, version=number), whole=True, deleted=True)

@@ -15,7 +15,7 @@ from weighbridge_server.domain.canonical import json_digest
 from weighbridge_server.domain.expressions.check import check_condition, check_order
 from weighbridge_server.domain.expressions.mistakes import Mistake, Mistaken, Place, invalid_expression
 from weighbridge_server.domain.expressions.parse import parse_condition, parse_order
-from weighbridge_server.domain.expressions.typed import Constant, Field, OrderKey, TextTest, Typed, inside
+from weighbridge_server.domain.expressions.typed import Field, OrderKey, Typed, inside, patterns
 from weighbridge_server.domain.pages import DEFAULT_SIZE, not_ours, page_key, page_token
 from weighbridge_server.domain.ports import Transaction
 from weighbridge_server.domain.search.orders import fits, sections_of
@@ -26,7 +26,7 @@ _MOST_KEYS = 4
 """A page token holds a value of each: the first 100 characters of a text."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-T = TypeVar("T")
+T = TypeVar("T", bound="Typed | Sequence[OrderKey] | None")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _understood(tx: Transaction, wanted: Wanted) -> tuple[Typed | None, Sequence
         except Mistaken as mistaken:
             mistakes[field] = mistaken.mistakes
             return otherwise
-        mistakes[field] = tx.search.unreadable(list(_patterns(typed)))
+        mistakes[field] = tx.search.unreadable(list(patterns(_all_of(typed))))
         return typed
 
     condition: Typed | None = None
@@ -105,12 +105,6 @@ def _read(tx: Transaction, ids: Sequence[int], metrics: Sequence[str]) -> list[V
         return [known[key] for key in ids]
     shown = tx.search.metrics(ids, metrics)
     return [replace(known[key], metrics=tuple(shown.get(key, ()))) for key in ids]
-
-
-def _patterns(typed: Any) -> Iterator[Constant]:
-    for node in _all_of(typed):
-        if isinstance(node, TextTest) and node.test == "matches" and isinstance(node.argument, Constant):
-            yield node.argument
 
 
 def _metrics_of(order: Sequence[OrderKey]) -> Iterator[str]:

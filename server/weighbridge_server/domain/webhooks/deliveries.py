@@ -18,9 +18,9 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from weighbridge.core.errors import WeighbridgeError
+from weighbridge.core.principals import SYSTEM
 from weighbridge_server.domain.journal.feed import Feed
 from weighbridge_server.domain.ports import Catalog
-from weighbridge_server.domain.registry.purge import ACTOR
 from weighbridge_server.domain.webhooks.ports import Answer, DueEvent, Sender
 from weighbridge_server.domain.webhooks.post import post_event
 from weighbridge_server.domain.webhooks.webhooks import pause
@@ -132,7 +132,7 @@ class Deliveries:
 
     def _note(self, due: DueEvent, claim: str, delivery_id: str, answer: Answer) -> None:
         webhook_id = due.target.webhook_id
-        with self._catalog.transaction(ACTOR) as tx:
+        with self._catalog.transaction(SYSTEM) as tx:
             if tx.webhooks.get(webhook_id, lock=True) is None:
                 return
             tx.webhooks.log(delivery_id, due.target, due.event.revision, due.failures + 1, answer)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from weighbridge.core.errors import LimitExceeded, RevisionAhead, WebhookNotFound
 from weighbridge.core.event_hash import GENESIS
+from weighbridge.core.principals import SYSTEM
 from weighbridge.core.values import Event
 from weighbridge.core.webhook_check import (
     check_new_webhook,
@@ -111,38 +112,28 @@ class Webhooks:
                 tx.webhooks.update(webhook_id, {})  # it is on, and whoever says so wants it tried now
             return _existing(tx, webhook_id)
 
-    def delete(self, actor: str, webhook_id: int) -> None:
+    def delete(self, actor: str, request_id: str, webhook_id: int) -> None:
         """Removes a webhook, with its secret and its log.
 
         Raises:
-            InvalidRequest, WebhookNotFound.
+            InvalidRequest, WebhookNotFound, RequestIdReused.
         """
         check_webhook_id(webhook_id)
+        payload = {"call": "DeleteWebhook", "id": webhook_id}
         with self._catalog.transaction(actor) as tx:
-            before = _existing(tx, webhook_id, lock=True)
-            tx.webhooks.delete(webhook_id)
-            tx.record(Change("webhook.deleted", _resource(webhook_id), _state(before), ""))
+            once(tx, request_id, payload, lambda: _delete(tx, webhook_id))
 
-    def replay(self, actor: str, webhook_id: int, from_revision: int) -> Webhook:
+    def replay(self, actor: str, request_id: str, webhook_id: int, from_revision: int) -> Webhook:
         """Has a webhook send all that it wants from a revision on.
 
         Raises:
-            InvalidRequest, WebhookNotFound, RevisionAhead.
+            InvalidRequest, WebhookNotFound, RevisionAhead, RequestIdReused.
         """
         check_replay(webhook_id, from_revision)
+        payload = {"call": "ReplayWebhook", "id": webhook_id, "from_revision": from_revision}
         with self._catalog.transaction(actor) as tx:
-            before = _existing(tx, webhook_id, lock=True)
-            newest, _ = tx.events.head()
-            if from_revision > newest + 1:
-                raise RevisionAhead(
-                    f"revision {from_revision} is ahead of the journal, whose newest is {newest}",
-                    details={"newest": str(newest)},
-                )
-            tx.webhooks.move(webhook_id, from_revision - 1)
-            after = _existing(tx, webhook_id)
-            states = (_state(each, position=each.position) for each in (before, after))
-            tx.record(Change("webhook.replayed", _resource(webhook_id), *states))
-            return after
+            once(tx, request_id, payload, lambda: _replay(tx, webhook_id, from_revision))
+            return _existing(tx, webhook_id)
 
     def test(self, webhook_id: int) -> WebhookDelivery:
         """Posts a document that is no event; what came of it.
@@ -156,7 +147,7 @@ class Webhooks:
         if target is None:
             raise _not_found(webhook_id)
         now = from_epoch(target.time_s)
-        event = Event(0, now, "system", TEST_ACTION, _resource(webhook_id), "", "", GENESIS, GENESIS)
+        event = Event(0, now, SYSTEM, TEST_ACTION, _resource(webhook_id), "", "", GENESIS, GENESIS)
         delivery_id = str(uuid.uuid4())
         answer = post_event(self._sender, target, event, delivery_id)
         with self._catalog.transaction() as tx:
@@ -207,6 +198,27 @@ def _check_room(tx: Transaction) -> None:
             f"{MOST_WEBHOOKS} webhooks are there, and no more can be; delete one, or have one of a shorter prefix",
             details={"limit": str(MOST_WEBHOOKS), "actual": str(MOST_WEBHOOKS + 1)},
         )
+
+
+def _delete(tx: Transaction, webhook_id: int) -> str:
+    before = _existing(tx, webhook_id, lock=True)
+    tx.webhooks.delete(webhook_id)
+    tx.record(Change("webhook.deleted", _resource(webhook_id), _state(before), ""))
+    return ""
+
+
+def _replay(tx: Transaction, webhook_id: int, from_revision: int) -> str:
+    before = _existing(tx, webhook_id, lock=True)
+    newest, _ = tx.events.head()
+    if from_revision > newest + 1:
+        raise RevisionAhead(
+            f"revision {from_revision} is ahead of the journal, whose newest is {newest}",
+            details={"newest": str(newest)},
+        )
+    tx.webhooks.move(webhook_id, from_revision - 1)
+    states = (_state(each, position=each.position) for each in (before, _existing(tx, webhook_id)))
+    tx.record(Change("webhook.replayed", _resource(webhook_id), *states))
+    return ""
 
 
 def _existing(tx: Transaction, webhook_id: int, *, lock: bool = False) -> Webhook:
