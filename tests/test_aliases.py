@@ -314,8 +314,9 @@ def test_what_an_alias_points_at_cannot_be_deleted(client: wb.Client, model: str
     client.delete_version(f"{model}:1", reason="bad")
 
 
-def test_a_deleted_model_has_no_aliases_until_it_is_restored(client: wb.Client, model: str) -> None:
-    made = client.set_alias(model, "champion", 1)
+def test_a_deleted_model_takes_no_alias_until_it_is_restored(client: wb.Client, model: str) -> None:
+    client.set_alias(model, "champion", 1)
+    client.delete_alias(model, "champion")
     client.delete_model(model, reason="unused")
     for call in (
         lambda: client.aliases(model),
@@ -329,7 +330,8 @@ def test_a_deleted_model_has_no_aliases_until_it_is_restored(client: wb.Client, 
         with pytest.raises(wb.ModelDeleted):
             call()
     client.restore_model(model)
-    assert client.aliases(model) == [made]
+    assert client.aliases(model) == []
+    assert [move.action for move in client.alias_history(f"{model}@champion")] == ["alias.deleted", "alias.set"]
 
 
 def test_a_model_has_as_many_aliases_as_one_message_lists(client: wb.Client, model: str) -> None:

@@ -142,6 +142,7 @@ def test_a_model_that_is_deleted_and_restored_is_followed_on(data_dir: Path, tmp
                 # Where the follower does not see it: a watch that is under way does not end when its model is deleted.
                 with elsewhere.start().connect() as other:
                     other.retire_deployment(node=platform.node())  # whose report, if it came in time, holds the model
+                    other.delete_alias(model, "live")
                     other.delete_model(model, reason="a mistake")
                 elsewhere.stop()
                 again.start()

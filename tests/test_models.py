@@ -317,17 +317,29 @@ def test_a_model_that_holds_staging_or_production_is_not_deleted(
     assert client.delete_model(name, reason="x").deletion is not None
 
 
-def test_a_version_may_keep_a_parent_that_was_deleted_meanwhile(
+def test_what_points_at_its_versions_or_descends_from_them_holds_a_model(
     client: wb.Client, new_model: NewModel, weights: Path
 ) -> None:
     parent = client.push(new_model(), weights).version
+    client.push(parent.model, weights, parent=parent.ref)  # which is hidden with it
+    client.set_alias(parent.model, "champion", 1)
+    child = client.push(new_model(), weights, parent=parent.ref).version
     with client.begin(new_model(), parent=parent.ref) as version:
         version.add(weights)
-        client.delete_model(parent.model, reason="x")
+        with pytest.raises(ModelInUse) as raised:
+            client.delete_model(parent.model, reason="x")
+    found = [(item.path.partition(".")[0], item.message.partition(";")[0]) for item in raised.value.violations]
+    assert found == [
+        ("aliases", "points at a version of it"),
+        ("children", "was made from a version of it"),
+        ("uploads", "names a version of it as a parent"),
+    ]
     assert version.result is not None
-    record = client.version(version.result.version.ref).record
-    assert record is not None
-    assert [one.ref for one in record.parents] == [parent.ref]
+    assert raised.value.violations[1].path == f"children.{child.ref}"
+    client.delete_alias(parent.model, "champion")
+    for grandchild in (child, version.result.version):
+        client.delete_version(grandchild.ref, reason="x")
+    assert client.delete_model(parent.model, reason="x").deletion is not None
 
 
 # -- calls that come twice ---------------------------------------------------------------------

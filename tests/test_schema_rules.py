@@ -61,6 +61,28 @@ def test_the_shipped_schema_asks_for_four_tags_and_says_what_they_are() -> None:
     ]
 
 
+@pytest.mark.parametrize("bound", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_finite_passes_no_bound(bound: str, value: float) -> None:
+    schema = {"properties": {"metrics": {"properties": {"auc": {bound: 0.5}}}}}
+    assert list(broken(schema, auc=value)) == ["metrics.auc"]
+    assert broken({"properties": {"metrics": {"properties": {"auc": {"type": "string"}}}}}, auc=value) == {}
+
+
+def test_a_text_that_says_nan_is_no_number_and_has_no_bound() -> None:
+    schema = {"properties": {"tags": {"properties": {"a": {"minimum": 1}}}}}
+    assert broken(schema, Record(tags={"a": "NaN"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "is_one"),
+    [(19.99, 0.01, True), (0.3, 0.1, True), (0.35, 0.1, False), (1e300, 3, False), (9, 3, True), (1e-300, 1e-301, True)],
+)
+def test_multiples_are_those_of_the_numbers_as_they_are_written(value: float, step: float, is_one: bool) -> None:
+    schema = {"properties": {"tags": {"properties": {"a": {"multipleOf": step}}}}}
+    assert (broken(schema, Record(tags={"a": value})) == {}) is is_one
+
+
 def test_the_shipped_schema_is_never_changed_in_place() -> None:
     """Versions say that they passed revision 0: another text needs another way to say so."""
     document = json.loads(shipped_text())["properties"]["tags"]

@@ -103,6 +103,11 @@ def test_all_mistakes_are_said_at_once_those_of_the_filter_first(catalogue: Cata
 def test_orders_that_cannot_be(catalogue: Catalogue) -> None:
     assert mistakes(catalogue.client, "", "version, ")[0][0] == "1:9"
     assert "'up' cannot stand here" in mistakes(catalogue.client, "", "version up")[0][1]
+    assert mistakes(catalogue.client, "", "version descending")[0] == (
+        "1:9",
+        "'descending' is no operator; write desc",
+    )
+    assert "'DESC' is no operator; write desc" in mistakes(catalogue.client, "", "version DESC")[0][1]
     assert "tags has values" in mistakes(catalogue.client, "", "tags desc")[0][1]
     assert "at most 4" in mistakes(catalogue.client, "", "version, stage, creator, ref, model")[0][1]
 

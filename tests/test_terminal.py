@@ -199,6 +199,13 @@ def test_a_listing_fits_with_whole_references(
         assert screen.end() == 0
         assert max(map(len, lines_of(screen.plain))) <= COLUMNS
         assert model in screen.plain
+    trail = terminal("journal", "list", "--model", model)
+    assert trail.end() == 0
+    assert max(map(len, lines_of(trail.plain))) <= COLUMNS
+    head, named, *rows = lines_of(trail.plain)
+    assert (head.split(), named.split()) == (["REVISION", "TIME", "ACTION", "ACTOR"], ["RESOURCE"])
+    assert [row.strip() for row in rows[1::2]] == [model, f"{model}:1", f"{model}:2"]
+    assert all("unauthenticated:" in row for row in rows[::2])
     versions = terminal("versions", model)
     assert versions.end() == 0
     assert [row.split()[0] for row in lines_of(versions.plain)] == ["VERSION", f"{model}:2", f"{model}:1"]

@@ -91,7 +91,8 @@ class ModelCalls(Connected):
             reason: why, at most 1024 characters; whoever looks for the model is told.
 
         Raises:
-            ModelInUse: uploads of it are open; one violation each.
+            ModelInUse: a stage, an alias, a version of another model that was made from it, an open upload or a live
+                node holds it; one violation each.
             InvalidName, InvalidRequest, ModelNotFound, ModelDeleted.
         """
         check_model_deletion(name, reason)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,12 @@ from weighbridge.cli.documents import print_json
 from weighbridge.cli.journal_progress import checking_shown
 from weighbridge.cli.options import GlobalOptions, global_options, pass_options
 from weighbridge.cli.render import print_facts, print_table
+from weighbridge.cli.text import one_line
 from weighbridge.cli.times import parse_time
 from weighbridge.cli.transfer import FOUND_SOMETHING
-from weighbridge.cli.units import counted
-from weighbridge.core.errors import JournalBroken
+from weighbridge.cli.units import counted, moment
+from weighbridge.client import Client
+from weighbridge.core.errors import JournalBroken, ModelDeleted, ModelNotFound
 from weighbridge.core.event_hash import time_text
 from weighbridge.core.event_text import event_line
 from weighbridge.core.values import Event
@@ -26,6 +31,7 @@ from weighbridge.journal import load_checkpoint, prove_file
 from weighbridge.whole_file import whole_file
 
 _STANDARD_OUTPUT = "-"
+_ACTION = re.compile(r"[a-z-]+\.[a-z-]*")
 
 
 @click.group(short_help="List, prove and export the audit trail.", invoke_without_command=True)
@@ -84,6 +90,7 @@ def list_events(
             newest_first=limit is not None,
         )
         found = list(events) if limit is None else list(islice(events, limit))[::-1]
+        notes = [] if found else list(_mistakes(client, model, actor, action))
     if options.json:
         print_json({"events": [_document(event) for event in found]})
     elif options.quiet:
@@ -91,22 +98,30 @@ def list_events(
             click.echo(event.revision)
     elif not found:
         click.echo("no events")
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
     else:
         print_table(
-            ["REVISION", "TIME", "ACTION", "RESOURCE", "ACTOR", "HASH"],
-            [
-                [
-                    str(event.revision),
-                    event.time.astimezone().isoformat(timespec="seconds"),
-                    event.action,
-                    event.resource,
-                    event.actor,
-                    event.hash.hex()[:12] + "…",
-                ]
-                for event in found
-            ],
+            ["REVISION", "TIME", "ACTION", "RESOURCE", "ACTOR"],
+            [[str(event.revision), moment(event.time), event.action, event.resource, event.actor] for event in found],
             right=["REVISION"],
+            clipped=["ACTOR"],
+            under="RESOURCE",
         )
+
+
+def _mistakes(client: Client, model: str, actor: str, action: str) -> Iterator[str]:
+    """What may be meant otherwise, where nothing was found: no events of a name that never was are no clean record."""
+    if actor:
+        yield "--actor is the whole name as the list has it, such as unauthenticated:ada"
+    if action and not _ACTION.fullmatch(action):
+        yield "actions are written like version.committed; 'version.' stands for all that begin so"
+    if model:
+        try:
+            with suppress(ModelDeleted):
+                client.model(model)
+        except ModelNotFound as fault:
+            yield one_line(fault.message)
 
 
 @journal.command(short_help="Prove that no event was changed, removed, moved or added.")

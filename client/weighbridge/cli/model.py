@@ -146,7 +146,8 @@ def update(
 def delete(options: GlobalOptions, name: str, reason: str) -> None:
     """Delete the model NAME with its versions: nobody finds, pulls or pushes them until 'model restore'.
 
-    Nothing is removed from the server, and the name stays taken. Refused while pushes to it are running.
+    Nothing is removed from the server, and the name stays taken. Refused while something holds it: a version in
+    staging or production, an alias, a version of another model that was made from one of it, a push that runs, a node.
 
     \b
     Examples:

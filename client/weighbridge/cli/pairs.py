@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,16 +66,26 @@ def each_name_once(context: click.Context, param: click.Parameter, value: tuple[
 
 
 def scalars(pairs: Iterable[tuple[str, str]]) -> dict[str, Scalar]:
-    """Typed values: numbers, ``true`` and ``false`` as JSON writes them, ``"…"`` for text that looks like one."""
+    """Typed values: numbers, ``true`` and ``false`` as JSON writes them, ``"…"`` for text that looks like one.
+
+    What only looks like a number stays the text that it is: the commit 1234e5678 is none that a double can hold.
+    """
     return {name: _scalar(text) for name, text in pairs}
 
 
 def _scalar(text: str) -> Scalar:
     try:
-        value = json.loads(text, parse_constant=_not_json)
+        value = json.loads(text, parse_constant=_not_json, parse_float=_number)
     except ValueError:
         return text
-    return value if isinstance(value, str | int | float | bool) else text
+    return value if isinstance(value, str | int | float | bool) and text == text.strip() else text
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if math.isinf(number) or (number == 0 and text.lower().partition("e")[0].strip("-0.")):
+        raise ValueError(text)
+    return number
 
 
 def _not_json(constant: str) -> None:

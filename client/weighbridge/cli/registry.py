@@ -114,7 +114,7 @@ def versions(options: GlobalOptions, model: str, deleted: bool) -> None:
                 if version.deletion is not None
             ],
             right=["SIZE"],
-            clipped=["REASON"],
+            under="REASON",
         )
     elif not found:
         click.echo(f"no versions yet; 'weighbridge push {visible(model)} PATH' makes one")

@@ -48,19 +48,26 @@ def print_table(
     *,
     right: Sequence[str] = (),
     clipped: Sequence[str] = (),
+    under: str = "",
     styles: Mapping[str, str] | None = None,
 ) -> None:
     """A table, one line a row; the columns named in ``right`` are aligned to the right.
 
     ``styles``: of cells with exactly such a text, a style of rich.
 
-    On a terminal, what does not fit is left out: first the ends of the texts in the ``clipped`` columns, then
-    whole columns, the last first. The first is always whole: it is what a person copies.
+    On a terminal that is too narrow, the column named ``under`` gets a line of its own below each row, and what still
+    does not fit is left out: first the ends of the texts in the ``clipped`` columns, then whole columns, the last
+    first. The first is always whole: it is what a person copies.
     """
     out = console()
     cells = [list(columns), *([visible(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(row[place]) for row in cells) for place in range(len(columns))]
-    shown = _fit(columns, widths, clipped, out.width)
+    shown = list(range(len(columns)))
+    below = None
+    if under and _too_wide(widths, out.width) > 0:
+        below = columns.index(under)
+        shown.remove(below)
+    _fit(columns, shown, widths, clipped, out.width)
     for number, row in enumerate(cells):
         line = Text(style="bold" if number == 0 else "")
         for place in shown:
@@ -71,13 +78,14 @@ def print_table(
             line.append(" " * _GAP)
         line.rstrip()
         out.print(line, soft_wrap=True)
+        if below is not None and row[below]:
+            out.print(Text(f"  {row[below]}", style="bold" if number == 0 else ""), soft_wrap=True)
 
 
-def _fit(columns: Sequence[str], widths: list[int], clipped: Sequence[str], room: int) -> list[int]:
-    """The places of the columns that fit; narrows ``widths`` where that makes one fit."""
-    shown = list(range(len(columns)))
+def _fit(columns: Sequence[str], shown: list[int], widths: list[int], clipped: Sequence[str], room: int) -> None:
+    """Leaves in ``shown`` the places of the columns that fit; narrows ``widths`` where that makes one fit."""
     while len(shown) > 1:
-        too_wide = sum(widths[place] for place in shown) + _GAP * (len(shown) - 1) - room
+        too_wide = _too_wide([widths[place] for place in shown], room)
         if too_wide <= 0:
             break
         last = shown[-1]
@@ -85,7 +93,10 @@ def _fit(columns: Sequence[str], widths: list[int], clipped: Sequence[str], room
             widths[last] -= too_wide
             break
         shown.pop()
-    return shown
+
+
+def _too_wide(widths: Sequence[int], room: int) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1) - room
 
 
 def print_markdown(text: str) -> None:

@@ -34,12 +34,19 @@ FOUND_SOMETHING = 3
     help="A version that this one was made from.",
 )
 @click.option(
-    "--param", "params", multiple=True, type=Pair(), callback=each_name_once, help="A parameter of the training."
+    "--param",
+    "params",
+    multiple=True,
+    type=Pair(),
+    callback=each_name_once,
+    help="A parameter of the training: a number, true, false, or text; '\"1.10\"' is text.",
 )
 @click.option(
     "--metric", "metrics", multiple=True, type=Measure(), callback=each_name_once, help="The value of a metric."
 )
-@click.option("--tag", "tags", multiple=True, type=Pair(), callback=each_name_once, help="A label.")
+@click.option(
+    "--tag", "tags", multiple=True, type=Pair(), callback=each_name_once, help="A label; its value is as of --param."
+)
 @click.option("--dataset", "datasets", multiple=True, type=DatasetName(), help="Data it was made from.")
 @click.option("--description", default="", metavar="TEXT", help="What this version is, in your words.")
 @click.option("--no-capture", is_flag=True, help="Do not record git state, environment and command line.")

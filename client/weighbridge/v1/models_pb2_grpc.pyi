@@ -90,16 +90,18 @@ class ModelServiceStub:
     DeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
-    upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
-    violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    Refused while a version of it is in staging or production, while an alias points at one, while a version of another
+    model that is there was made from one, while a node that reports in time runs one, and while an upload of it, or one
+    of another model that names a version of it as a parent, is open: until its commit, until AbortVersion, or until its
+    lease runs out, which the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
     Errors:
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
       NOT_FOUND / MODEL_NOT_FOUND
       NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
-      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it: `stages.<stage>`,
+        `aliases.<alias>`, `children.<name:number>`, `uploads.<id>`, `deployments.<node>`.
     """
     RestoreModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.RestoreModelRequest, _models_pb2.Model]
     """Brings a deleted model back as it was, with its versions under their numbers.
@@ -172,16 +174,18 @@ class ModelServiceAsyncStub(ModelServiceStub):
     DeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.DeleteModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-    Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
-    upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
-    violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+    Refused while a version of it is in staging or production, while an alias points at one, while a version of another
+    model that is there was made from one, while a node that reports in time runs one, and while an upload of it, or one
+    of another model that names a version of it as a parent, is open: until its commit, until AbortVersion, or until its
+    lease runs out, which the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
     or the version was committed and is hidden with the rest.
 
     Errors:
       INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
       NOT_FOUND / MODEL_NOT_FOUND
       NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
-      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+      FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it: `stages.<stage>`,
+        `aliases.<alias>`, `children.<name:number>`, `uploads.<id>`, `deployments.<node>`.
     """
     RestoreModel: _aio.UnaryUnaryMultiCallable[_models_pb2.RestoreModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Brings a deleted model back as it was, with its versions under their numbers.
@@ -281,16 +285,18 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
         """Hides a model and its versions, all at once, until RestoreModel. Returns it with its deletion.
 
-        Refused while a version of it is in staging or production, while a node that reports in time runs one, and while an
-        upload of it is open: until its commit, until AbortVersion, or until its lease runs out, which the
-        violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
+        Refused while a version of it is in staging or production, while an alias points at one, while a version of another
+        model that is there was made from one, while a node that reports in time runs one, and while an upload of it, or one
+        of another model that names a version of it as a parent, is open: until its commit, until AbortVersion, or until its
+        lease runs out, which the violation states. A commit and a deletion that meet are one after the other: either the deletion is refused,
         or the version was committed and is hidden with the rest.
 
         Errors:
           INVALID_ARGUMENT / REQUEST_ID_REUSED: the id came before with another payload.
           NOT_FOUND / MODEL_NOT_FOUND
           NOT_FOUND / MODEL_DELETED: it was deleted already, by another call.
-          FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it, `uploads.<id>` each upload.
+          FAILED_PRECONDITION / MODEL_IN_USE: violations list everything that holds it: `stages.<stage>`,
+            `aliases.<alias>`, `children.<name:number>`, `uploads.<id>`, `deployments.<node>`.
         """
 
     @_abc_1.abstractmethod

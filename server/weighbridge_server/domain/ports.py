@@ -293,6 +293,10 @@ class LineageRows(Protocol):
         """
         ...
 
+    def children_elsewhere(self, model: str, most: int) -> list[str]:
+        """As ``children``: those of other models that were made from any version of this one."""
+        ...
+
     def datasets(self, keys: Sequence[int]) -> dict[int, list[Dataset]]:
         """What each of these was made from."""
         ...
@@ -319,6 +323,10 @@ class UploadRows(Protocol):
 
     def open_children(self, ref: str, most: int) -> list[UploadRow]:
         """Those whose lease runs and that name ``name:number`` as a parent, the newest first; at most ``most``."""
+        ...
+
+    def open_children_elsewhere(self, model: str, most: int) -> list[UploadRow]:
+        """As ``open_children``: those of other models that name any version of this one."""
         ...
 
     def expire(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, Parent, Relation
@@ -99,17 +100,24 @@ class LineageRows:
 
     def children(self, model: str, number: int, most: int) -> list[str]:
         """See the port."""
+        return self._children("p.number = %s", "true", model, number, most)
+
+    def children_elsewhere(self, model: str, most: int) -> list[str]:
+        """See the port."""
+        return self._children("true", "cm.name <> %s", model, model, most)
+
+    def _children(self, which_parents: str, which: str, *params: Any) -> list[str]:
         rows = self._database.rows(
-            """
+            f"""
             SELECT cm.name, c.number FROM version c JOIN model cm ON cm.id = c.model_id
             WHERE c.deleted_time IS NULL AND cm.deleted_time IS NULL AND c.id IN (
                 SELECT e.version_id FROM version_parent e
                 JOIN version p ON p.id = e.parent_id JOIN model pm ON pm.id = p.model_id
-                WHERE pm.name = %s AND p.number = %s
-            )
+                WHERE pm.name = %s AND {which_parents}
+            ) AND {which}
             ORDER BY c.id LIMIT %s
             """,
-            (model, number, most),
+            params,
         )
         return [version_ref(child, child_number) for child, child_number in rows]
 

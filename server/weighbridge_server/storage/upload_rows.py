@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -72,31 +73,32 @@ class UploadRows:
 
     def open_of(self, model: str, most: int) -> list[UploadRow]:
         """See the port."""
-        rows = self._database.rows(
-            """
-            SELECT u.id, u.actor, u.lease_expires_time, u.hard_expires_time
-            FROM upload u JOIN model m ON m.id = u.model_id
-            WHERE m.name = %s AND u.state = 'open' AND now() < least(u.lease_expires_time, u.hard_expires_time)
-            ORDER BY u.begun_time DESC, u.id DESC LIMIT %s
-            """,
-            (model, most),
-        )
-        return [
-            UploadRow(str(upload_id), model, actor, "open", lease, hard, "", b"")
-            for upload_id, actor, lease, hard in rows
-        ]
+        return self._open("m.name = %s", model, most)
 
     def open_children(self, ref: str, most: int) -> list[UploadRow]:
         """See the port."""
+        named = "(u.record::jsonb -> 'parents') @> jsonb_build_array(jsonb_build_object('ref', %s::text))"
+        return self._open(named, ref, most)
+
+    def open_children_elsewhere(self, model: str, most: int) -> list[UploadRow]:
+        """See the port."""
+        named = """
+            m.name <> %s AND EXISTS (
+                SELECT FROM jsonb_array_elements(u.record::jsonb -> 'parents') AS p
+                WHERE starts_with(p ->> 'ref', %s || ':')
+            )
+        """
+        return self._open(named, model, model, most)
+
+    def _open(self, which: str, *params: Any) -> list[UploadRow]:
         rows = self._database.rows(
-            """
+            f"""
             SELECT u.id, m.name, u.actor, u.lease_expires_time, u.hard_expires_time
             FROM upload u JOIN model m ON m.id = u.model_id
-            WHERE u.state = 'open' AND now() < least(u.lease_expires_time, u.hard_expires_time)
-              AND (u.record::jsonb -> 'parents') @> jsonb_build_array(jsonb_build_object('ref', %s::text))
+            WHERE u.state = 'open' AND now() < least(u.lease_expires_time, u.hard_expires_time) AND {which}
             ORDER BY u.begun_time DESC, u.id DESC LIMIT %s
             """,
-            (ref, most),
+            params,
         )
         return [
             UploadRow(str(upload_id), model, actor, "open", lease, hard, "", b"")

@@ -36,7 +36,10 @@ level, and neither does each further term of ``&&`` or ``||``."""
 
 _LARGEST_INT = 2**63 - 1
 _MOST_SHOWN = 40
-_MEANT = {"and": "&&", "or": "||", "not": "!", "=": "==", "&": "&&", "|": "||"}
+_MEANT = {
+    **{"and": "&&", "or": "||", "not": "!", "=": "==", "&": "&&", "|": "||"},
+    **{"ascending": "asc", "descending": "desc", "ASC": "asc", "DESC": "desc"},
+}
 """What stands in other languages for an operator of this one."""
 
 

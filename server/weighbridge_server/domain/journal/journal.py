@@ -75,16 +75,17 @@ class Journal:
         with self._catalog.transaction() as tx:
             newest, head = tx.events.head()
         chain = EventChain()
+        most = _VERIFY_PAGE
         while chain.revision < newest:
-            size = min(_VERIFY_PAGE, newest - chain.revision)
+            size = min(most, newest - chain.revision)
             try:
                 with self._catalog.transaction() as tx:
                     events = tx.events.page(_ALL, chain.revision or _BEFORE_ALL, size)
             except InvalidRequest as fault:  # a time that no calendar has
-                first, last = chain.revision + 1, chain.revision + size
-                raise broken(
-                    first, f"among events {first} to {last} is one that cannot be read: {fault.message}"
-                ) from fault
+                if size == 1:
+                    raise broken(chain.revision + 1, f"it cannot be read: {fault.message}") from fault
+                most = 1  # one by one, to name it
+                continue
             if not events:
                 raise broken(chain.revision + 1, f"events {chain.revision + 1} to {newest} are gone")
             for event in events:

@@ -16,15 +16,28 @@ _MOST = 1000
 
 def model_holders(tx: Transaction, name: str) -> list[Violation]:
     """Every holder of a model. Its row is locked: none comes to it meanwhile."""
+    aliases = [
+        Violation(f"aliases.{alias}", f"points at a version of it; {_unaliased(name, alias)}")
+        for alias in tx.aliases.names(name)
+        if alias not in STAGE_ALIASES
+    ]
+    children = [
+        Violation(f"children.{child}", "was made from a version of it; delete that one first")
+        for child in tx.lineage.children_elsewhere(name, _MOST)
+    ]
     uploads = [
         Violation(f"uploads.{upload.upload_id}", _how_open(upload)) for upload in tx.uploads.open_of(name, _MOST)
+    ]
+    begun = [
+        Violation(f"uploads.{upload.upload_id}", _names_parent(upload, "a version of it"))
+        for upload in tx.uploads.open_children_elsewhere(name, _MOST)
     ]
     live = tx.deployments.page(name, None, live=True, after=("", ""), size=_MOST)
     nodes = [
         Violation(f"deployments.{each.node}", f"runs {each.ref}; move the node to another model, or stop it")
         for each in live
     ]
-    return [*_held_stages(tx, name), *uploads, *nodes]
+    return [*_held_stages(tx, name), *aliases, *children, *uploads, *begun, *nodes]
 
 
 def _held_stages(tx: Transaction, name: str) -> list[Violation]:
@@ -54,12 +67,14 @@ def _way_out(version: Version) -> str:
 def _aliases(version: Version) -> list[Violation]:
     """But for those that come with its stage."""
     return [
-        Violation(
-            f"aliases.{alias}", f"points at it; 'weighbridge alias rm {alias_ref(version.model, alias)}' removes it"
-        )
+        Violation(f"aliases.{alias}", f"points at it; {_unaliased(version.model, alias)}")
         for alias in version.aliases
         if alias not in STAGE_ALIASES
     ]
+
+
+def _unaliased(model: str, alias: str) -> str:
+    return f"'weighbridge alias rm {alias_ref(model, alias)}' removes it"
 
 
 def _children(tx: Transaction, version: Version) -> list[Violation]:
@@ -82,9 +97,10 @@ def _how_open(upload: UploadRow) -> str:
 
 def _uploads(tx: Transaction, version: Version) -> list[Violation]:
     return [
-        Violation(
-            f"uploads.{upload.upload_id}",
-            f"names it as a parent; for {upload.model}, it {_how_open(upload)}",
-        )
+        Violation(f"uploads.{upload.upload_id}", _names_parent(upload, "it"))
         for upload in tx.uploads.open_children(version.ref, _MOST)
     ]
+
+
+def _names_parent(upload: UploadRow, what: str) -> str:
+    return f"names {what} as a parent; for {upload.model}, it {_how_open(upload)}"

@@ -10,7 +10,7 @@ from typing import Any
 from weighbridge.core.digest import format_digest
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.values import MetricSummary, Record
-from weighbridge_server.domain.schema.json_schema.keywords import PENDING
+from weighbridge_server.domain.schema.json_schema.keywords import PENDING, NotFinite
 
 
 def begun_document(model: str, record: Record) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def _says(name: str, value: Any) -> bool:
     return bool(value) or name == "shape" or isinstance(value, Mapping | bool | float)
 
 
-def _number(value: float) -> float | str:
+def _number(value: float) -> float | NotFinite:
     """JSON has no NaN and no infinities: they become text, as in protobuf's JSON."""
     if math.isfinite(value):
         return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return NotFinite("NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity")

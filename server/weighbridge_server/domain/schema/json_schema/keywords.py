@@ -1,7 +1,8 @@
 """The keywords of JSON Schema as ``jsonschema`` has them, but for those that have to do more here.
 
 What differs: every step is counted, so that no schema takes forever; patterns are RE2's; what is missing or too much
-is told at its own place, one by one; and a part of the document may be ``PENDING``.
+is told at its own place, one by one; no bound lets NaN and infinities pass; multiples are those of decimal numbers; and
+a part of the document may be ``PENDING``.
 
 **Pending parts.** When a version is begun, its metrics and files are not known. They are in the document as
 ``PENDING``, and the question is what breaks the schema *whatever they turn out to be*. So there are two questions to
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 from itertools import islice
 from typing import Any
 
@@ -33,6 +35,13 @@ _ANEW = 4
 
 PENDING = object()
 """A part of a document that is not known yet."""
+
+
+class NotFinite(str):
+    """NaN or an infinity in the only form that JSON has for it: a text, but one that passes no bound of numbers."""
+
+    __slots__ = ()
+
 
 Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
@@ -213,6 +222,24 @@ def _evaluated(validator: Any, instance: Mapping[str, Any], schema: Any) -> set[
     return names
 
 
+def _bound(keyword: Keyword) -> Keyword:
+    """JSON Schema bounds numbers alone: a diverged model would pass the gate that a bad one does not."""
+
+    def run(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, NotFinite):
+            yield ValidationError("is no number")
+        else:
+            yield from keyword(validator, value, instance, schema) or ()
+
+    return run
+
+
+def _multiple_of(validator: Any, step: float, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    """Of the decimal numbers that were written: as binary ones, 0.3 is no multiple of 0.1."""
+    if validator.is_type(instance, "number") and (Fraction(repr(instance)) / Fraction(repr(step))).denominator != 1:
+        yield ValidationError("is no multiple")
+
+
 def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if wanted and isinstance(instance, list):
         _running.get().spend(len(instance))
@@ -257,7 +284,10 @@ def _one_of(validator: Any, subschemas: Sequence[Any], instance: Any, schema: An
         yield ValidationError(" and ".join(several))
 
 
+_BOUNDS = ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum")
 _OWN: Mapping[str, Keyword] = {
+    **{name: _bound(Draft202012Validator.VALIDATORS[name]) for name in _BOUNDS},
+    "multipleOf": _bound(_multiple_of),
     "$ref": _ref,
     "additionalProperties": _additional_properties,
     "dependentRequired": _dependent_required,
