@@ -37,6 +37,7 @@ def run(asking: AskingWho) -> Run:
     return command
 
 
+@pytest.mark.long
 def test_somebody_new_gets_a_token_and_a_role(asking: AskingWho, run: Run) -> None:
     made = run("token", "create", "ci-fraud", "--service", "--description", "nightly", "--ttl", "90d")
     assert made.code == 0

@@ -334,6 +334,7 @@ def test_a_deleted_model_takes_no_alias_until_it_is_restored(client: wb.Client, 
     assert [move.action for move in client.alias_history(f"{model}@champion")] == ["alias.deleted", "alias.set"]
 
 
+@pytest.mark.long
 def test_a_model_has_as_many_aliases_as_one_message_lists(client: wb.Client, model: str) -> None:
     reason = "🚚" * 1024
     for number in range(ALIASES_PER_MODEL):

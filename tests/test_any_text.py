@@ -127,6 +127,7 @@ def test_json_has_every_text_as_it_was_recorded(run_cli: RunCli, recorded: tuple
     assert {item["name"]: item["values"][0] for item in compared["tags"]} == record.tags
 
 
+@pytest.mark.long
 def test_no_terminal_gets_what_it_would_obey(run_cli: RunCli, recorded: tuple[str, wb.Record]) -> None:
     ref, _ = recorded
     model = ref.partition(":")[0]
@@ -165,6 +166,7 @@ def test_search_finds_it_by_the_very_text_and_by_no_other(
     assert found('params["e\u0301"] == "composed"') == []
 
 
+@pytest.mark.long
 def test_what_is_said_and_who_said_it_comes_back(
     own_client: wb.Client, actor: str, run_cli: RunCli, new_model: NewModel, weights: Path
 ) -> None:

@@ -117,6 +117,7 @@ def jumping_server(data_dir: Path, tmp_path: Path) -> Iterator[RunningServer]:
     running.stop()
 
 
+@pytest.mark.long
 def test_what_the_server_says_of_time_is_the_database_s_clock(
     jumping_server: RunningServer, clock: JobClock, weights: Path
 ) -> None:

@@ -51,6 +51,7 @@ def size(numbers: Sequence[int]) -> int:
     return sum(100 + number for number in numbers)
 
 
+@pytest.mark.long
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(PATHS), st.lists(st.integers(0, 5), max_size=4), min_size=1),

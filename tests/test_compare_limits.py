@@ -55,6 +55,7 @@ def test_sixteen_with_as_much_in_common_fit() -> None:
     assert message.ByteSize() <= MESSAGE_BYTES
 
 
+@pytest.mark.long
 def test_what_does_not_fit_says_what_to_do() -> None:
     with pytest.raises(LimitExceeded, match=r"16 versions differ .* compare fewer at once"):
         within_a_message(answer([widest(number) for number in range(1, 17)], 500))

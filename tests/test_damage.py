@@ -58,6 +58,7 @@ def test_one_flipped_byte_fails_the_pull_by_name_and_leaves_nothing(
     assert [path.name for path in (tmp_path / "kept").rglob("*")] == ["mine.txt"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("position", [32, 33, 37, 40, 48, 112, 116, 117])
 def test_every_part_of_a_record_is_covered(
     own_server: RunningServer, weights: Path, tmp_path: Path, position: int

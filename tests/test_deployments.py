@@ -75,6 +75,7 @@ def test_the_change_of_what_is_followed_is_an_event_too(client: wb.Client, pushe
     assert event.resource == f"{model}#node:eu-7"
 
 
+@pytest.mark.long
 def test_many_nodes_come_in_order_and_in_pages(client: wb.Client, pushed: Callable[..., str]) -> None:
     ref = pushed()
     model = ref.partition(":")[0]

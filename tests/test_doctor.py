@@ -53,6 +53,7 @@ def test_all_is_well(run_cli: RunCli, server: RunningServer) -> None:
     assert (quiet.code, quiet.out) == (0, "")
 
 
+@pytest.mark.long
 def test_where_the_configuration_comes_from(
     run_cli: RunCli, server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

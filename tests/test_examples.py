@@ -98,6 +98,7 @@ def stages(client: wb.Client) -> dict[int, str]:
     return {version.version: str(version.stage) for version in client.versions(MODEL)}
 
 
+@pytest.mark.long
 def test_what_is_no_worse_goes_into_production_and_what_is_worse_fails_the_job(
     shipped_server: RunningServer, checkout: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_an_alias_that_is_removed_leaves_what_runs(client: wb.Client, model: str
     assert [swap.previous_ref for swap in node.swaps] == ["", f"{model}:1"]
 
 
+@pytest.mark.long
 def test_a_follower_outlives_its_server(data_dir: Path, tmp_path: Path) -> None:
     running = RunningServer(data_dir).start()
     again = RunningServer(data_dir, listen=running.address)

@@ -67,9 +67,12 @@ class Audit:
 
     server: RunningServer
     url: str
+    changed: bool = False
+    """A test did something to the journal."""
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Runs a statement behind the server's back."""
+        self.changed = self.changed or not statement.startswith("SELECT")
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode(), parameters or None)
             return cursor.fetchall() if cursor.description else []
@@ -95,6 +98,7 @@ class Audit:
 
     def rewrite_from(self, revision: int, actor: str = "mallory") -> None:
         """Changes the actor of an event, and makes all hashes behind it fit again, the head's too."""
+        self.changed = True
         previous = bytes(self.sql("SELECT previous_hash FROM event WHERE revision = %s", revision)[0][0])
         columns = "revision, time, actor, action, resource, before, after"
         with psycopg.connect(self.url) as connection:
@@ -148,6 +152,7 @@ def whole(postgres_url: str, session_dir: Path) -> Iterator[Audit]:
     audit = Audit(server, postgres_url)
     audit.sql("CREATE TABLE saved_event AS SELECT * FROM event")
     audit.sql("CREATE TABLE saved_head AS SELECT * FROM journal_head")
+    audit.changed = False
     yield audit
     server.stop()
 
@@ -156,16 +161,18 @@ def whole(postgres_url: str, session_dir: Path) -> Iterator[Audit]:
 def audit(whole: Audit) -> Iterator[Audit]:
     """The server; what a test does to its journal is undone."""
     yield whole
-    whole.sql("TRUNCATE event")
-    whole.sql("INSERT INTO event SELECT * FROM saved_event")
-    whole.sql("UPDATE journal_head SET revision = s.revision, hash = s.hash FROM saved_head s")
+    if whole.changed:
+        whole.sql("TRUNCATE event")
+        whole.sql("INSERT INTO event SELECT * FROM saved_event")
+        whole.sql("UPDATE journal_head SET revision = s.revision, hash = s.hash FROM saved_head s")
+        whole.changed = False
 
 
-@pytest.fixture
-def checkpoint(audit: Audit, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def checkpoint(whole: Audit, session_dir: Path) -> Path:
     """A checkpoint of the journal as it was written."""
-    path = tmp_path / "checkpoint.json"
-    assert audit.run("checkpoint", path, "--quiet").code == 0
+    path = session_dir / f"checkpoint-{uuid.uuid4().hex[:8]}.json"
+    assert whole.run("checkpoint", path, "--quiet").code == 0
     return path
 
 
@@ -408,6 +415,7 @@ def test_progress_is_a_line_that_changes_on_a_terminal(audit: Audit) -> None:
     assert f"{TOTAL}, every hash" in done.stdout
 
 
+@pytest.mark.long
 def test_an_empty_journal_holds(own_server: RunningServer, tmp_path: Path) -> None:
     empty = Audit(own_server, "")
     assert empty.run("list").out == "no events\n"
@@ -565,6 +573,7 @@ def test_a_tail_that_was_cut_off_with_the_head_is_found_against_a_checkpoint(
     assert message.endswith(f"it ends at revision {left}, and the checkpoint was taken at revision {TOTAL}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("revision", [1, 1500, TOTAL])
 def test_a_history_written_anew_is_found_against_a_checkpoint(
     audit: Audit, checkpoint: Path, tmp_path: Path, revision: int
@@ -576,6 +585,7 @@ def test_a_history_written_anew_is_found_against_a_checkpoint(
     assert "its hash is not that of the checkpoint" in message
 
 
+@pytest.mark.long
 def test_a_tail_that_was_cut_off_and_grew_again_is_found(audit: Audit, checkpoint: Path, tmp_path: Path) -> None:
     audit.truncate_to(TOTAL - 1)
     with audit.server.connect() as client:
@@ -750,6 +760,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes | 
     assert refused.value.message.startswith(f"{path} is not a checkpoint of a journal: {why}")
 
 
+@pytest.mark.long
 def test_files_of_others_are_refused_in_a_line(whole: Audit, tmp_path: Path) -> None:
     path = tmp_path / "other"
     path.write_text("not\nJSON\n")

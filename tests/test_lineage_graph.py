@@ -131,6 +131,7 @@ def test_a_long_line_is_one_call(storage: Storage) -> None:
     assert first.truncated
 
 
+@pytest.mark.long
 def test_an_answer_fits_a_message_whatever_is_recorded(storage: Storage) -> None:
     long = [Dataset(f"{number:03}", "é" * 100, "x" * 200, "y" * 1800, "train") for number in range(25)]
     origin = made(storage, datasets=long)

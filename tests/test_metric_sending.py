@@ -52,6 +52,7 @@ def answer(error: wb.WeighbridgeError, context: grpc.ServicerContext) -> Any:
 # -- a server that dies ------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_points_survive_kill_9_in_the_middle_of_training(own_server: RunningServer, weights: Path) -> None:
     """Training goes on meanwhile, and knows nothing of it."""
     own_server.listen = own_server.address

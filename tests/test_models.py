@@ -534,6 +534,7 @@ def piped(server: RunningServer, *arguments: str, stdin: bytes) -> Ran:
     return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+@pytest.mark.long
 def test_a_model_s_life_on_the_command_line(run_cli: RunCli, new_model: NewModel, card: Path, weights: Path) -> None:
     name = new_model()
     created = run_cli("model", "create", name, *flags(card))
@@ -592,6 +593,7 @@ def test_a_card_that_cannot_be_kept_is_refused(
     assert said in ran.err
 
 
+@pytest.mark.long
 def test_global_flags_work_anywhere(run_cli: RunCli, server: RunningServer, new_model: NewModel) -> None:
     name = new_model()
     assert run_cli("-q", "model", "create", name).out == f"{name}\n"

@@ -146,6 +146,7 @@ def test_a_push_of_what_is_there_opens_none(
 # -- progress ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_progress_adds_up_to_the_files_although_chunks_were_sent_twice(
     own_server: RunningServer, weights: Path, tmp_path: Path, background: Background
 ) -> None:
@@ -188,6 +189,7 @@ def test_progress_adds_up_to_the_files(client: wb.Client, new_model: NewModel, t
 # -- what is asked and sent --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_of_thousands_of_tiny_files_the_server_is_asked_a_few_times(
     server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:

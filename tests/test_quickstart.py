@@ -55,6 +55,7 @@ def test_without_a_path_it_carries_a_model_of_its_own(temporary: Path) -> None:
     assert left == "", "it left processes running"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_with_a_path_it_carries_that(temporary: Path, tmp_path: Path, kind: str) -> None:
     (tmp_path / "sub").mkdir()

@@ -79,6 +79,7 @@ def shipped_server(data_dir: Path) -> Iterator[RunningServer]:
     running.stop()
 
 
+@pytest.mark.long
 def test_every_command_prints_what_the_readme_says(shipped_server: RunningServer, workplace: Path) -> None:
     environment = {
         **os.environ,

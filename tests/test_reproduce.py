@@ -62,6 +62,7 @@ def follow(readme: str, folder: Path, output: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_following_a_recipe_makes_the_same_bytes(
     train: Train, run_cli: RunCli, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def outcome(deed: Deed, client: wb.Client, model: str, folder: Path) -> str:
     return "done"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_what_it_may_and_no_more(
     asking: AskingWho, people: dict[str, wb.Client], elsewhere: str, role: str, tmp_path: Path

@@ -76,7 +76,7 @@ def test_a_text_that_says_nan_is_no_number_and_has_no_bound() -> None:
 
 @pytest.mark.parametrize(
     ("value", "step", "is_one"),
-    [(19.99, 0.01, True), (0.3, 0.1, True), (0.35, 0.1, False), (1e300, 3, False), (9, 3, True), (1e-300, 1e-301, True)],
+    [(19.99, 0.01, True), (0.3, 0.1, True), (0.35, 0.1, False), (1e300, 7, False), (1e-300, 1e-301, True)],
 )
 def test_multiples_are_those_of_the_numbers_as_they_are_written(value: float, step: float, is_one: bool) -> None:
     schema = {"properties": {"tags": {"properties": {"a": {"multipleOf": step}}}}}
@@ -314,6 +314,7 @@ def test_a_schema_that_is_too_large_is_refused(schema: str, said: str) -> None:
     assert said in wrong(schema)["json_schema"]
 
 
+@pytest.mark.long
 def test_the_largest_schemas_are_taken() -> None:
     wide: dict[str, Any] = {"properties": {f"p{number}": {} for number in range(9_990)}}
     deep = '{"not": ' * 62 + "{}" + "}" * 62
@@ -329,6 +330,7 @@ def _doubling(keyword: str, depth: int) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "unevaluatedProperties": False, "$defs": {**defs, f"d{depth}": {"type": "object"}}}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("keyword", ["allOf", "oneOf", "dependentSchemas"])
 def test_a_schema_that_would_take_forever_is_given_up(keyword: str) -> None:
     schema = _doubling(keyword, 60)

@@ -64,6 +64,7 @@ def world(
             yield World(storage, known)
 
 
+@pytest.mark.long
 @SETTINGS
 @given(condition=conditions)
 def test_a_filter_takes_what_its_condition_is_true_of(world: World, condition: Expression) -> None:
@@ -94,6 +95,7 @@ def in_order(known: list[Known], order: list[tuple[Expression, bool]]) -> list[K
     return sorted(known, key=cmp_to_key(compare))
 
 
+@pytest.mark.long
 @SETTINGS
 @given(
     order=st.lists(st.tuples(keys, st.booleans()), min_size=1, max_size=3),

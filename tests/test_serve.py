@@ -112,6 +112,7 @@ def test_wrong_settings_are_all_named(data_dir: Path, tmp_path: Path) -> None:
     assert not data_dir.exists()
 
 
+@pytest.mark.long
 def test_settings_come_from_flags_then_the_environment_then_the_file(
     data_dir: Path, tmp_path: Path, run_cli: RunCli
 ) -> None:
@@ -124,6 +125,7 @@ def test_settings_come_from_flags_then_the_environment_then_the_file(
         server.stop()
 
 
+@pytest.mark.long
 def test_your_own_postgresql(empty_database: str, data_dir: Path, run_cli: RunCli, tmp_path: Path) -> None:
     server = RunningServer(data_dir, ("--database", empty_database)).start()
     try:

@@ -189,6 +189,7 @@ def test_the_database_itself_keeps_a_second_holder_out(empty_database: str, tmp_
 MOVES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(wb.Stage)), max_size=12)
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
 def test_whatever_is_moved_stages_and_pointers_are_those_of_the_plain_rules(

@@ -68,6 +68,7 @@ def test_a_version_is_purged_once_its_time_is_over(storage: Storage, changes: Ve
     assert changes.restore("ada", "", lately).ref == lately
 
 
+@pytest.mark.long
 def test_many_are_purged_in_one_turn(storage: Storage, changes: VersionChanges) -> None:
     refs = [made(storage) for _ in range(3)]
     storage.sql("INSERT INTO metric_log (id) OVERRIDING SYSTEM VALUE SELECT generate_series(1001, 1250)")

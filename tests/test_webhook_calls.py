@@ -155,6 +155,7 @@ def test_a_call_that_comes_twice_makes_one_webhook_and_the_same_secret(server: R
     connection.close()
 
 
+@pytest.mark.long
 def test_the_secret_is_nowhere_but_in_its_row(
     own_server: RunningServer, run_cli: RunCli, receiver: Receiver, tmp_path: Path
 ) -> None:

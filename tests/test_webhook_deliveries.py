@@ -77,6 +77,7 @@ def test_events_come_signed_in_order_as_the_journal_has_them(client: wb.Client, 
     assert [each.delivery_id for each in log] == [each.headers["Weighbridge-Delivery-Id"] for each in posted]
 
 
+@pytest.mark.long
 def test_what_a_webhook_of_everything_got_is_an_exported_journal(
     own_server: RunningServer, receiver: Receiver, tmp_path: Path, run_cli: RunCli
 ) -> None:

@@ -12,32 +12,11 @@ import sys
 
 import click
 
-from weighbridge.cli import registry, transfer
-from weighbridge.cli.alias import alias
-from weighbridge.cli.approvals import approve, reject, requests
-from weighbridge.cli.compare import compare
-from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, completion, silence_completion
-from weighbridge.cli.deployments import deployments, retire, zombies
-from weighbridge.cli.doctor import doctor
-from weighbridge.cli.grant import grant
-from weighbridge.cli.journal import journal
-from weighbridge.cli.lineage import lineage
-from weighbridge.cli.metrics import metrics
-from weighbridge.cli.model import model
+from weighbridge.cli.completion import COMPLETE_VAR, PROGRAM, silence_completion
 from weighbridge.cli.options import GlobalOptions, global_options
-from weighbridge.cli.policy import policy
-from weighbridge.cli.principal import principal, whoami
-from weighbridge.cli.promote import promote, rollback
 from weighbridge.cli.render import print_error
-from weighbridge.cli.reproduce import reproduce
-from weighbridge.cli.schema import schema
-from weighbridge.cli.search import search
-from weighbridge.cli.serve import serve
 from weighbridge.cli.text import prepare_streams, visible
-from weighbridge.cli.token import token
-from weighbridge.cli.version import version
-from weighbridge.cli.watch import watch
-from weighbridge.cli.webhook import webhook
+from weighbridge.cli.verbs import Verbs
 from weighbridge.core.errors import WeighbridgeError
 from weighbridge.core.release import __version__
 from weighbridge.process import prepare_process
@@ -47,6 +26,7 @@ _INTERRUPTED = 130
 
 
 @click.group(
+    cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
     epilog="'weighbridge VERB --help' has examples. 'weighbridge completion --help' says how a shell completes them.",
@@ -65,46 +45,6 @@ def cli(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for _verb in (
-    serve,
-    transfer.push,
-    transfer.pull,
-    transfer.verify,
-    registry.models,
-    model,
-    registry.versions,
-    search,
-    registry.show,
-    metrics,
-    registry.resolve,
-    compare,
-    lineage,
-    version,
-    reproduce,
-    schema,
-    promote,
-    rollback,
-    requests,
-    approve,
-    reject,
-    policy,
-    alias,
-    watch,
-    deployments,
-    zombies,
-    retire,
-    journal,
-    webhook,
-    token,
-    grant,
-    principal,
-    whoami,
-    doctor,
-    completion,
-):
-    cli.add_command(_verb)
 
 
 def main() -> None:
