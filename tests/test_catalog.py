@@ -20,7 +20,7 @@ from storage_fixtures import MODEL, Storage, chunk, file_of, open_storage
 from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.errors import InvalidRequest, StartupFailed, StorageFailed, UploadNotFound
 from weighbridge.core.manifest import file_manifest
-from weighbridge_server.domain.ports import Change, EventFilter
+from weighbridge_server.domain.journal.ports import Change, EventFilter
 from weighbridge_server.domain.registry.models import Models
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.catalog import Catalog

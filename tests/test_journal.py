@@ -15,7 +15,7 @@ from weighbridge.core.digest import Digest
 from weighbridge.core.errors import JournalBroken, ModelExists
 from weighbridge.core.event_hash import GENESIS, event_hash
 from weighbridge_server.domain.journal.journal import Proven
-from weighbridge_server.domain.ports import Change, EventFilter
+from weighbridge_server.domain.journal.ports import Change, EventFilter
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from weighbridge.core.event_text import event_line, parse_event_line
 from weighbridge.journal import load_checkpoint, prove_file
 from weighbridge.v1 import journal_pb2, journal_pb2_grpc
 from weighbridge.wire import convert
-from weighbridge_server.domain.ports import Change
+from weighbridge_server.domain.journal.ports import Change
 
 NAMED = (
     ("ada", "model.created", "a.b.m"),

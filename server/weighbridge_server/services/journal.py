@@ -11,8 +11,8 @@ from weighbridge.core.watching import Change
 from weighbridge.v1 import journal_pb2, journal_pb2_grpc
 from weighbridge.wire import convert
 from weighbridge_server.domain.journal.journal import Journal
+from weighbridge_server.domain.journal.ports import EventFilter
 from weighbridge_server.domain.journal.watching import Watching
-from weighbridge_server.domain.ports import EventFilter
 from weighbridge_server.services.handlers import Serialized
 
 _MOST_FRAMES = 64

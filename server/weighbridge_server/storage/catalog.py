@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from weighbridge.core.event_hash import event_hash
-from weighbridge_server.domain.ports import Change
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.storage import tables
 from weighbridge_server.storage.alias_rows import AliasRows
 from weighbridge_server.storage.approval_rows import ApprovalRows

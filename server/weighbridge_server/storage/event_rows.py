@@ -12,7 +12,7 @@ import peewee
 from weighbridge.core import values
 from weighbridge.core.digest import Digest
 from weighbridge.core.event_hash import GENESIS
-from weighbridge_server.domain.ports import EventFilter
+from weighbridge_server.domain.journal.ports import EventFilter
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.tables import Event, JournalHead
 

@@ -9,7 +9,8 @@ import psycopg
 
 from weighbridge.core.errors import StorageFailed
 from weighbridge_server.domain.journal.feed import Feed
-from weighbridge_server.domain.ports import Catalog, EventFilter
+from weighbridge_server.domain.journal.ports import EventFilter
+from weighbridge_server.domain.ports import Catalog
 
 CHANNEL = "weighbridge_journal"
 """Each transaction that appends notifies it; its commit is what sends that."""

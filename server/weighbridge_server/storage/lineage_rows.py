@@ -7,7 +7,7 @@ from typing import Any
 
 from weighbridge.core.refs import version_ref
 from weighbridge.core.values import Dataset, Parent, Relation
-from weighbridge_server.domain.ports import Descent
+from weighbridge_server.domain.registry.ports import Descent
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.name_prefixes import below
 

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from weighbridge.core.digest import Digest
 from weighbridge.core.manifest import FileManifest, FileSummary
-from weighbridge_server.domain.ports import UploadRow
+from weighbridge_server.domain.registry.ports import UploadRow
 from weighbridge_server.storage.database import PooledDatabase
 
 

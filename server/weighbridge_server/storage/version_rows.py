@@ -11,7 +11,7 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import Digest
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import version_ref
-from weighbridge_server.domain.ports import NewVersion
+from weighbridge_server.domain.registry.ports import NewVersion
 from weighbridge_server.domain.registry.record_text import parse_record
 from weighbridge_server.storage.database import PooledDatabase
 from weighbridge_server.storage.fact_rows import FactRows

@@ -27,8 +27,9 @@ from weighbridge.core.principals import (
 from weighbridge.core.values import Grant
 from weighbridge_server.domain.access.authentication import secret_hash
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_number, page_texts, page_token, texts_token
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.requests import once
 
 MOST_GRANTS = 1000

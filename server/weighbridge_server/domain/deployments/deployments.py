@@ -13,8 +13,9 @@ from weighbridge.core.refs import Ref, check_model_name, parse_ref
 from weighbridge.core.values import Version
 from weighbridge_server.domain.access.callers import Caller, Readable, reads
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_texts, texts_token
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import any_model
 from weighbridge_server.domain.registry.versions import find_version
 

@@ -11,8 +11,9 @@ from weighbridge.core.errors import InvalidRequest, Violation
 from weighbridge.core.event_chain import EventChain, broken
 from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Event
+from weighbridge_server.domain.journal.ports import EventFilter
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
-from weighbridge_server.domain.ports import Catalog, EventFilter
+from weighbridge_server.domain.ports import Catalog
 from weighbridge_server.domain.registry.names import check_new_name
 
 _VERIFY_PAGE = 1000

@@ -15,7 +15,8 @@ from weighbridge.core.values import Event
 from weighbridge.core.watching import Change
 from weighbridge_server.domain.journal.changes import change_of
 from weighbridge_server.domain.journal.feed import Feed, Subscription
-from weighbridge_server.domain.ports import Catalog, EventFilter
+from weighbridge_server.domain.journal.ports import EventFilter
+from weighbridge_server.domain.ports import Catalog
 from weighbridge_server.domain.registry.models import existing_model
 
 BOOKMARK_S = 20.0

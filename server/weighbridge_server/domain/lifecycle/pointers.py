@@ -16,7 +16,8 @@ from weighbridge.core.errors import RevisionConflict
 from weighbridge.core.refs import alias_ref
 from weighbridge.core.values import Alias, AliasMove, Event, Version
 from weighbridge_server.domain.canonical import canonical_json
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.journal.ports import Change
+from weighbridge_server.domain.ports import Catalog, Transaction
 
 _WHERE = ("version", "ref", "manifest_digest")
 """What a state says of where a pointer points."""

@@ -18,6 +18,7 @@ from weighbridge.core.promotion import DISPLACED, Promotion
 from weighbridge.core.refs import Ref, alias_ref, parse_ref, version_ref
 from weighbridge.core.values import Stage, Version
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.lifecycle.pointers import (
     check_revision,
     last_revision,
@@ -28,7 +29,7 @@ from weighbridge_server.domain.lifecycle.pointers import (
 )
 from weighbridge_server.domain.policy.evidence import evidence, verdict_of
 from weighbridge_server.domain.policy.gate import admit, ask_for_approval, verdict_on
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import existing_model
 from weighbridge_server.domain.registry.version_state import version_state
 from weighbridge_server.domain.registry.versions import find_version

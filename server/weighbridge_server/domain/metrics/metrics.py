@@ -10,6 +10,7 @@ from weighbridge.core.digest import format_digest
 from weighbridge.core.errors import DataLoss, InvalidRequest, Violation
 from weighbridge.core.refs import parse_ref
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.metrics.curves import (
     completed,
     curves_digest,
@@ -19,7 +20,7 @@ from weighbridge_server.domain.metrics.curves import (
 from weighbridge_server.domain.metrics.metric_log import add_curves
 from weighbridge_server.domain.metrics.ports import CurveSummary, MetricLog
 from weighbridge_server.domain.policy.automatic import promote_automatically
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import existing_model
 from weighbridge_server.domain.registry.uploads import LEASE_S, open_upload
 from weighbridge_server.domain.registry.versions import find_version

@@ -14,9 +14,10 @@ from weighbridge.core.policies import Approval, ApprovalsNeeded, ApprovalVerdict
 from weighbridge.core.refs import alias_ref
 from weighbridge.core.values import Version
 from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.lifecycle.pointers import last_revision
 from weighbridge_server.domain.policy.ports import Answer, Binding, RequestRow
-from weighbridge_server.domain.ports import Change, Transaction
+from weighbridge_server.domain.ports import Transaction
 from weighbridge_server.domain.registry.record_text import record_text
 
 

@@ -14,12 +14,13 @@ from weighbridge.core.values import Version
 from weighbridge_server.domain.access.callers import Caller, Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json, json_digest
 from weighbridge_server.domain.expected import check_expected
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.lifecycle.pointers import move_of
 from weighbridge_server.domain.policy.gate import governing
 from weighbridge_server.domain.policy.judge import judged
 from weighbridge_server.domain.policy.rules import check_rules
 from weighbridge_server.domain.policy.terms import terms_document
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.registry.versions_below import versions_below
 from weighbridge_server.domain.requests import once

@@ -7,7 +7,8 @@ from weighbridge.core.errors import Violation
 from weighbridge.core.promotion import DISPLACED
 from weighbridge.core.refs import alias_ref
 from weighbridge.core.values import Version
-from weighbridge_server.domain.ports import Transaction, UploadRow
+from weighbridge_server.domain.ports import Transaction
+from weighbridge_server.domain.registry.ports import UploadRow
 from weighbridge_server.domain.times import utc_text
 
 _MOST = 1000

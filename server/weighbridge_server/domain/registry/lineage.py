@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from weighbridge.core.lineage import MOST_NODES, Direction, Lineage, LineageEdge, LineageNode
 from weighbridge.core.refs import parse_ref
 from weighbridge_server.domain.access.callers import Readable
-from weighbridge_server.domain.ports import Catalog, Descent, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
+from weighbridge_server.domain.registry.ports import Descent
 from weighbridge_server.domain.registry.versions import find_version
 
 _BATCH = 200

@@ -14,8 +14,9 @@ from weighbridge.core.refs import check_model_name
 from weighbridge.core.values import Deletion, Model
 from weighbridge_server.domain.access.callers import Readable
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_key, page_token
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.holders import model_holders
 from weighbridge_server.domain.registry.names import check_new_name
 from weighbridge_server.domain.requests import once

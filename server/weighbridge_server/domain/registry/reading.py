@@ -11,7 +11,8 @@ from weighbridge.core.errors import ChunkMismatch, ChunkNotFound, DataLoss, File
 from weighbridge.core.manifest import FileSummary
 from weighbridge.core.refs import parse_ref
 from weighbridge.core.values import Version
-from weighbridge_server.domain.ports import Catalog, ChunkStores
+from weighbridge_server.domain.ports import Catalog
+from weighbridge_server.domain.registry.ports import ChunkStores
 from weighbridge_server.domain.registry.versions import find_version
 
 _LIST_PAGE = 8192

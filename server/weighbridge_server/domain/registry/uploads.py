@@ -37,13 +37,15 @@ from weighbridge.core.store import Ack
 from weighbridge.core.values import MetricPoint, Parent, Record, Stage, Upload, Version
 from weighbridge_server.domain.access.callers import Readable
 from weighbridge_server.domain.canonical import canonical_json, json_digest
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.metrics.metric_log import add_curves
 from weighbridge_server.domain.policy.automatic import promote_automatically
 from weighbridge_server.domain.policy.evidence import evidence
 from weighbridge_server.domain.policy.gate import check_begin, check_commit
-from weighbridge_server.domain.ports import Catalog, Change, ChunkStores, NewVersion, Transaction, UploadRow
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.models import existing_model
 from weighbridge_server.domain.registry.names import check_new_name
+from weighbridge_server.domain.registry.ports import ChunkStores, NewVersion, UploadRow
 from weighbridge_server.domain.registry.record_text import record_text
 from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.requests import once

@@ -13,8 +13,9 @@ from weighbridge.core.refs import Ref, parse_ref
 from weighbridge.core.values import Record, Scalar, Version
 from weighbridge.core.version_check import check_version_deletion, numbered_ref
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.policy.automatic import promote_automatically
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.holders import version_holders
 from weighbridge_server.domain.registry.models import existing_model
 from weighbridge_server.domain.registry.record_text import record_text

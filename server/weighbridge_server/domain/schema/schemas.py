@@ -19,7 +19,8 @@ from weighbridge.core.values import CheckedVersion, Record, Schema, SchemaRevisi
 from weighbridge_server.domain.access.callers import Readable, concerns
 from weighbridge_server.domain.canonical import canonical_json
 from weighbridge_server.domain.expected import check_expected
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.journal.ports import Change
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.registry.versions import find_version
 from weighbridge_server.domain.registry.versions_below import versions_below
 from weighbridge_server.domain.requests import once

@@ -19,8 +19,9 @@ from weighbridge.core.webhook_check import (
 )
 from weighbridge.core.webhooks import TEST_ACTION, Webhook, WebhookCreated, WebhookDelivery
 from weighbridge_server.domain.canonical import canonical_json
+from weighbridge_server.domain.journal.ports import Change
 from weighbridge_server.domain.pages import DEFAULT_SIZE, page_number, page_token
-from weighbridge_server.domain.ports import Catalog, Change, Transaction
+from weighbridge_server.domain.ports import Catalog, Transaction
 from weighbridge_server.domain.requests import once
 from weighbridge_server.domain.times import from_epoch
 from weighbridge_server.domain.webhooks.ports import Sender
