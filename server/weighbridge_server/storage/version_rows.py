@@ -237,8 +237,7 @@ class VersionRows:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
-    def metric_summaries(self, model: str, number: int) -> list[values.MetricSummary]:
-        """See the port."""
+    def _metric_summaries(self, model: str, number: int) -> list[values.MetricSummary]:
         rows = self._database.rows(
             """
             SELECT s.name, s.latest, s.latest_step, s.points, s.min, s.max
@@ -282,7 +281,7 @@ class VersionRows:
             bytes_total=bytes_total,
             chunks_total=chunks_total,
             record=parse_record(record) if whole else None,
-            metrics=self.metric_summaries(model, number) if whole else None,
+            metrics=self._metric_summaries(model, number) if whole else None,
             schema=None if schema_prefix is None else values.SchemaRevision(schema_prefix, schema_revision),
             deletion=None if deleted_time is None else values.Deletion(deleted_time, deleted_by, deletion_reason),
             purged_time=purged_time,

@@ -13,7 +13,6 @@ from weighbridge.core.manifest import FileManifest, FileSummary
 from weighbridge.core.store import ChunkStore
 from weighbridge.core.values import (
     Dataset,
-    MetricSummary,
     Model,
     Parent,
     Relation,
@@ -179,8 +178,6 @@ class VersionRows(Protocol):
     def where(self, model: str, number: int, digest: Digest) -> tuple[str, int] | None:
         """The first path and position in its list at which a version holds a chunk."""
         ...
-
-    def metric_summaries(self, model: str, number: int) -> list[MetricSummary]: ...
 
 
 class VersionChangeRows(Protocol):
