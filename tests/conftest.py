@@ -22,6 +22,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 # Before gRPC is loaded: tests start PostgreSQL as another user, which forks, and gRPC's handlers of a fork may abort
 # the child of a process that has channels. A server has none when it starts its database.
@@ -34,6 +35,10 @@ from weighbridge_server.postgres import EmbeddedPostgres
 pytest.register_assert_rewrite(
     "hostile_pulls", "crash_rounds", "raw_client", "storage_fixtures", "tensor_files", "descent_fixtures"
 )
+
+# No test asserts a time, and an example may come when the machine stands still.
+settings.register_profile("weighbridge", deadline=None)
+settings.load_profile("weighbridge")
 
 WEIGHBRIDGE = (sys.executable, "-m", "weighbridge.cli.main")
 START_TIMEOUT_S = 60

@@ -379,7 +379,7 @@ def lies(draw: st.DrawFn) -> EncodedChunk:
     return EncodedChunk(chunk_digest(b"weights"), raw_bytes, Codec.PLANES, payload)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(lies())
 def test_no_lie_takes_more_memory_than_an_honest_chunk(chunk: EncodedChunk) -> None:
     open_chunk(Honest(2, 1).chunk())  # what stays, once it was needed, is there

@@ -59,7 +59,7 @@ def size(numbers: Sequence[int]) -> int:
         max_size=4,
     )
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_it_is_what_sets_say(storage: Storage, contents: list[Files]) -> None:
     found = read(storage, [pushed(storage, files) for files in contents])
     first = contents[0]

@@ -180,7 +180,7 @@ POINTS = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(POINTS, min_size=1, max_size=40), min_size=1, max_size=4))
 def test_summaries_are_those_of_the_points(
     client: wb.Client, pushed: str, calls: list[list[tuple[str, float, int, int | None]]]

@@ -105,7 +105,7 @@ def result(file: Any, step: tuple[Any, ...]) -> Any:
         return "refused"
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
 def test_seeks_and_reads_give_what_they_give_of_memory(sdk: wb.Client, steps: list[tuple[Any, ...]]) -> None:
     memory = io.BytesIO(RAW)

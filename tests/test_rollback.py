@@ -183,7 +183,7 @@ def test_the_rule_read_from_events_is_the_plain_rule(steps: list[tuple[str, int]
             move("deleted", None)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_server_follows_the_plain_rule(client: wb.Client, model: str, steps: list[tuple[str, int]]) -> None:
     plain = Plain()

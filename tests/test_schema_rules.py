@@ -238,7 +238,7 @@ def _combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.recursive(LEAVES, _combined, max_leaves=8),
     st.dictionaries(NAMES, st.just("x")),

@@ -25,7 +25,6 @@ from weighbridge_server.storage.search import rows
 
 SETTINGS = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 

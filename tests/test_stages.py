@@ -190,7 +190,7 @@ MOVES = st.lists(st.tuples(st.integers(1, 3), st.sampled_from(wb.Stage)), max_si
 
 
 @pytest.mark.long
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=MOVES)
 def test_whatever_is_moved_stages_and_pointers_are_those_of_the_plain_rules(
     client: wb.Client, new_model: NewModel, moves: list[tuple[int, wb.Stage]]

@@ -225,7 +225,7 @@ def _take(lock_fd: int, path: Path, wait_s: float) -> None:
             if remaining_s <= 0:
                 raise _in_use(lock_fd, path) from None
             if not told:
-                _log.warning("%s is in use; waiting up to %g s until it is not", path, remaining_s)
+                _log.warning("%s is in use; waiting up to %.0f s until it is not", path, remaining_s)
                 told = True
             never.wait(min(0.05, remaining_s))
     os.ftruncate(lock_fd, 0)

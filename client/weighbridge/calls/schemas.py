@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from weighbridge.calls.connected import Connected
+from weighbridge.core.errors import InvalidRequest, Violation
 from weighbridge.core.refs import check_prefix, parse_ref
 from weighbridge.core.values import CheckedVersion, Schema
 from weighbridge.v1 import lifecycle_pb2
@@ -80,4 +81,9 @@ class SchemaCalls(Connected):
 
 
 def _text(schema: SchemaText) -> str:
-    return schema if isinstance(schema, str) else json.dumps(schema, indent=2, ensure_ascii=False)
+    text = schema if isinstance(schema, str) else json.dumps(schema, indent=2, ensure_ascii=False)
+    if not text.strip():
+        raise InvalidRequest(
+            "the schema is empty; {} is one that asks for nothing", violations=[Violation("json_schema", "is empty")]
+        )
+    return text
