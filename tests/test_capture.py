@@ -15,6 +15,7 @@ from blake3 import blake3
 
 import weighbridge as wb
 from conftest import RunCli, RunningServer
+from weighbridge.capture import untracked
 from weighbridge.core.digest import format_digest
 from weighbridge.core.limits import RECORD_BYTES
 from weighbridge_server.domain.registry.record_text import record_text
@@ -124,13 +125,42 @@ def test_a_change_is_recorded_alike_staged_or_not(repository: Path, source: Call
 
 def test_untracked_files_are_recorded_by_their_paths(repository: Path, source: Callable[[], wb.SourceCode]) -> None:
     (repository / "päckage").mkdir()
-    for name in ("z.py", "päckage/two words.py", "päckage/ignored.bin"):
+    for name in ("z.txt", "päckage/two words", "päckage/ignored.bin"):
         (repository / name).write_text("")
     os.chdir(repository / "päckage")  # the whole repository counts, not the folder alone
     found = source()
     assert found.dirty
     assert found.diff_digest == ""
-    assert found.untracked_digest == b3("päckage/two words.py\0z.py\0".encode())
+    assert found.untracked_digest == b3("päckage/two words\0z.txt\0".encode())
+    (repository / "z.txt").write_text("data and results change with each run")
+    assert source() == found
+
+
+def test_of_untracked_code_the_content_is_recorded_too(repository: Path, source: Callable[[], wb.SourceCode]) -> None:
+    (repository / "päckage").mkdir()
+    (repository / "päckage" / "two words.py").write_text("x = 1\n")
+    (repository / "a.txt").write_text("")
+    (repository / "link.py").symlink_to("nowhere")
+
+    def expected(text: str) -> str:
+        paths = "a.txt\0link.py\0päckage/two words.py\0".encode()
+        link, code = (blake3(content.encode()).digest() for content in ("nowhere", text))
+        return b3(paths + b"\0link.py\0" + link + "\0päckage/two words.py\0".encode() + code)
+
+    assert source().untracked_digest == expected("x = 1\n")
+    (repository / "päckage" / "two words.py").write_text("x = 2\n")
+    assert source().untracked_digest == expected("x = 2\n")
+
+
+def test_untracked_code_is_read_up_to_a_bound(
+    repository: Path, source: Callable[[], wb.SourceCode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(untracked, "_MOST_FILES", 2)
+    monkeypatch.setattr(untracked, "_MOST_BYTES", 10)
+    for name, content in (("a.py", b"x" * 11), ("b.py", b"y" * 10), ("c.py", b"z")):
+        (repository / name).write_bytes(content)
+    found = source().untracked_digest
+    assert found == b3(b"a.py\0b.py\0c.py\0" + b"\0b.py\0" + blake3(b"y" * 10).digest())
 
 
 def test_a_detached_head_has_no_branch(repository: Path, source: Callable[[], wb.SourceCode]) -> None:
@@ -300,6 +330,20 @@ def test_a_module_is_recorded_by_its_name(
     assert source is not None
     assert source.entry_point == "jobs.train"
     assert source.branch == "main"
+
+
+def test_the_script_that_ran_is_recorded_by_its_content_where_git_does_not_track_it(
+    server: RunningServer, client: wb.Client, repository: Path, weights: Path, new_model: NewModel
+) -> None:
+    digests = []
+    for lr in (1, 2):
+        (repository / "train").write_text(f"{TRAIN}\nlr = {lr}\n")  # its name does not say that it is code
+        ref = run_python(server, "train", new_model(), str(weights), cwd=repository)
+        source = recorded(client, ref).source
+        assert source is not None
+        assert source.entry_point == "train"
+        digests.append(source.untracked_digest)
+    assert len({*digests, "", b3(b"train\0")}) == 4
 
 
 def test_arguments_that_are_no_text_are_recorded_all_the_same(

@@ -168,6 +168,13 @@ def test_suspects_and_values_are_on_the_page() -> None:
     assert "Nothing differs" in "\n".join(same.texts)
 
 
+def test_books_have_no_direction_on_the_page() -> None:
+    made = page([{"epoch": [3.0]}, {"epoch": [9.0]}])
+    assert {" neither way is better", "+6 "} <= set(made.texts)
+    assert {"better ▲", "worse ▼", "same"}.isdisjoint(made.texts)
+    assert not made.all("div", class_="suspects")
+
+
 def test_versions_of_several_models_have_letters() -> None:
     versions = [made_version(1), made_version(1, model="vision.other.resnet"), made_version(1)]
     told = Page(comparison_page(beside(versions), [{}, {}, {}], "x")).texts
@@ -251,8 +258,12 @@ def test_an_infinity_stands_at_the_edge_and_is_marked() -> None:
     assert ys[5] == max(ys)
 
 
-def test_nothing_but_nan_draws_axes_and_no_points() -> None:
+def test_nothing_but_nan_draws_axes_and_no_points_and_says_so() -> None:
     made = page([{"loss": [NAN, NAN]}, {"loss": [NAN]}])
+    assert "nothing to draw of :1 and :2: every value is NaN" in made.texts
+    for curves in ([{"loss": [NAN, NAN]}, {"loss": [1.0, 2.0]}], [{"loss": [NAN]}, {"loss": [1.0]}]):
+        assert "nothing to draw of :1: every value is NaN" in page(curves).texts
+    assert "every value is NaN" not in "".join(page([{"loss": [NAN, 1.0]}, {"loss": [1.0]}]).texts)
     assert len(made.all("svg", class_="chart")) == 1
     assert not made.all("path", class_="curve")
     assert not made.all("circle")

@@ -92,6 +92,11 @@ TRAIN = "dataset transactions (train)"
         (wb.Dataset("t", "1"), wb.Dataset("t", "2"), ["dataset t 1 -> 2"]),
         (wb.Dataset("t", "1", "sha256:aa"), wb.Dataset("t", "2", "sha256:bb"), ["dataset t 1 -> 2"]),
         (wb.Dataset("t", "1", "aa"), wb.Dataset("t", "1", "bb"), ["dataset t 1: digest aa… -> bb…"]),
+        (
+            wb.Dataset("t", "1", "of the export of 2026-09"),
+            wb.Dataset("t", "1", "of the export of 2026-10"),
+            ["dataset t 1: digest of the export of 2026-09 -> of the export of 2026-10"],
+        ),
         (wb.Dataset("t", "1", "aa"), wb.Dataset("t", "2", "aa"), []),
         (wb.Dataset("t", "1", "aa", "s3://a"), wb.Dataset("t", "1", "aa", "s3://b"), []),
         (wb.Dataset("t", "1", "aa"), wb.Dataset("t", "1"), []),
@@ -133,6 +138,25 @@ def test_parameters_with_chance_and_names_of_runs_last() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("32", 32, 'p "32" -> 32'),
+        (32, "32", 'p 32 -> "32"'),
+        (True, "true", 'p true -> "true"'),
+        ("1.0", 1.0, 'p "1.0" -> 1.0'),
+        ("a b", "a  b", 'p "a b" -> "a  b"'),
+        ("a\nb", "a b", r'p "a\nb" -> "a b"'),
+        ("a", "b", "p a -> b"),
+        ("x" * 500 + "left", "x" * 500 + "right", f"p …{'x' * 30}left -> …{'x' * 30}right"),
+        ("x" * 500, "x" * 500 + "y", f"p …{'x' * 30} -> …{'x' * 30}y"),
+        ("x" * 110 + "l" * 50, "x" * 110 + "r", f"p {'x' * 110}{'l' * 10}… -> {'x' * 110}r"),
+    ],
+)
+def test_what_differs_reads_differently(before: wb.Scalar, after: wb.Scalar, said: str) -> None:
+    assert changes(replace(RECORD, params={"p": before}), replace(RECORD, params={"p": after})) == {PARAMETERS: [said]}
+
+
+@pytest.mark.parametrize(
     ("changed", "said"),
     [
         ({"commit": "3c" * 20}, ["commit 1a1a1a1a1a1a… -> 3c3c3c3c3c3c…"]),
@@ -160,6 +184,17 @@ def test_uncommitted_changes_on_both_sides() -> None:
     assert changes(one, one) == {}
     assert changes(one, other) == {CODE: ["other uncommitted changes to tracked files"]}
     assert changes(one, RECORD) == {CODE: ["no uncommitted changes to tracked files, some before"]}
+
+
+def test_untracked_files_on_both_sides_leave_the_code_in_doubt() -> None:
+    one, other = sourced(untracked_digest=A, dirty=True), sourced(untracked_digest=B, dirty=True)
+    (found,) = two(one, one).suspects
+    assert (dict(found.changes), found.not_recorded) == ({}, (CODE,))
+    (found,) = two(one, other).suspects
+    assert dict(found.changes) == {CODE: ("other uncommitted untracked files",)}
+    assert found.not_recorded == ()
+    (found,) = two(RECORD, other).suspects
+    assert found.not_recorded == ()
 
 
 @pytest.mark.parametrize("entry_point", ["/venv/bin/weighbridge", "weighbridge.cli.main"])

@@ -13,6 +13,7 @@ import pytest
 import weighbridge as wb
 from conftest import RunCli
 from reproduce_fixtures import PushRecord, clone, git, origin, plain_git, push_record, record_here
+from weighbridge.capture.git import git_state
 
 __all__ = ["clone", "origin", "plain_git", "push_record", "record_here"]
 
@@ -111,6 +112,23 @@ def test_recorded_changes_are_told_by_their_digest(check: Check, client: wb.Clie
     (difference,) = check(recorded)["differences"]
     assert (difference["recorded"], difference["present"]) == (digest, "")
     assert "not the changes themselves" in difference["fix"]
+
+
+def test_of_untracked_files_the_code_is_compared_and_the_rest_is_a_note(check: Check, clone: Path) -> None:
+    script, data = clone / "jobs" / "untracked-script", clone / "data.txt"
+    for file in (script, data):
+        file.write_text("1\n")
+    digest = git_state(clone, "jobs/untracked-script").untracked_digest
+    recorded = in_source(dirty=True, untracked_digest=digest, entry_point="jobs/untracked-script")
+    (note,) = check(recorded)["notes"]
+    assert note.startswith("the untracked files here have the recorded paths; of their contents only")
+    data.write_text("2\n")
+    assert check(recorded)["notes"] == [note], "data and results change with each run"
+    script.write_text("2\n")
+    document = check(recorded)
+    assert [one["what"] for one in document["differences"]] == ["untracked files"]
+    assert document["notes"] == []
+    assert document["differences"][0]["fix"].startswith("bring the same files back")
 
 
 def test_outside_of_a_clone_it_says_how_to_get_one(check: Check, origin: Path, tmp_path: Path) -> None:

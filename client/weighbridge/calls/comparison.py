@@ -22,7 +22,8 @@ class ComparisonCalls(Connected):
         """How versions differ, each from the first; and for each metric that got worse, what changed that may be why.
 
         Whether less of a metric is better follows from the words of its name (``loss``, ``error``, ``latency`` and so
-        on are better lower, what has no such word is better higher), unless it is named here.
+        on are better lower, what has no such word is better higher, and books such as ``learning_rate`` and ``epoch``
+        are neither), unless it is named here.
 
         Args:
             refs: two to sixteen references, of one model or of several.

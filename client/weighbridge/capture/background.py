@@ -44,12 +44,11 @@ class Capture:
 
 
 def _source(entry: EntryPoint) -> SourceCode:
-    source = git_state(entry.folder)
     top = top_level(entry.folder)
     name = entry.name
     if top is not None and name.startswith(os.sep) and Path(name).is_relative_to(top):
         name = str(Path(name).relative_to(top))
-    return replace(source, entry_point=name, command=entry.command)
+    return replace(git_state(entry.folder, name), entry_point=name, command=entry.command)
 
 
 class _Later(Generic[Part]):

@@ -13,9 +13,11 @@ from typing import IO
 
 @contextmanager
 def output_of(
-    command: Sequence[str], limit_s: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str], limit_s: float, environment: Mapping[str, str | None] | None = None
 ) -> Iterator[IO[bytes]]:
     """Its standard output as a stream. A program that is still there after ``limit_s`` is killed.
+
+    ``environment``: variables that it has in place of this process's; None is one that it shall not have.
 
     Raises:
         OSError: it is not on PATH, cannot be started, failed or was killed.
@@ -28,7 +30,7 @@ def output_of(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **(environment or {})},
+        env={name: value for name, value in {**os.environ, **(environment or {})}.items() if value is not None},
         start_new_session=True,  # Ctrl-C is for the training; and what it started is killed with it
     )
     assert process.stdout is not None
@@ -55,7 +57,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             return  # it ended by itself
 
 
-def read(command: Sequence[str], limit_s: float, environment: Mapping[str, str] | None = None) -> bytes:
+def read(command: Sequence[str], limit_s: float, environment: Mapping[str, str | None] | None = None) -> bytes:
     """Its whole standard output. Raises as ``output_of``."""
     with output_of(command, limit_s, environment) as output:
         return output.read()

@@ -41,8 +41,9 @@ def compare(
     """Compare two to sixteen versions, each with the first: metrics, parameters, data, code, environment, files.
 
     When a metric got worse, the suspects are named: what changed between the two, the likeliest first. Whether
-    less of a metric is better is read from its name (loss, error, latency, …), or said with --lower and --higher.
-    With --quiet, only the versions in which a metric is worse.
+    less of a metric is better is read from its name (loss, error, latency, …), or said with --lower and --higher;
+    books such as learning_rate and epoch are neither better nor worse. With --quiet, only the versions in which a
+    metric is worse.
 
     \b
     Examples:

@@ -1,4 +1,7 @@
-"""A comparison as JSON. Lists of values stand in the order of ``versions``; null is a value that a version lacks."""
+"""A comparison as JSON. Lists of values stand in the order of ``versions``; null is a value that a version lacks.
+
+``lower_is_better`` is null of a metric of which neither way is better.
+"""
 
 from __future__ import annotations
 

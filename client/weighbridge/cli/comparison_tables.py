@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 from rich.cells import cell_len
+from rich.text import Text
 
 from weighbridge.cli.render import console, print_facts, print_table
 from weighbridge.cli.text import visible
 from weighbridge.cli.units import moment, size
 from weighbridge.core.comparison import Comparison, FieldDifference, FileDifference, MetricDifference
-from weighbridge.core.digest import format_digest
+from weighbridge.core.digest import Digest, format_digest
 from weighbridge.report.wording import (
     ABSENT,
     anything_differs,
+    better_text,
     change,
     change_counts,
     counts_text,
     difference,
     labels,
-    number,
+    made_elsewhere,
+    metric_texts,
     percent,
-    short_digests,
+    short_digest,
+    short_texts,
     suspicion,
     title,
     value_texts,
@@ -34,6 +39,8 @@ _STYLES = {"worse": "bold red", "better": "green"}
 _GAP = 2
 _WIDEST = 120
 """Columns further apart are hard to read across, wherever they are printed."""
+_IN = "IN"
+"""The column that says which versions a row is of."""
 
 Group = list[list[str]]
 """The rows of one name, which only the first of them has."""
@@ -42,6 +49,8 @@ Group = list[list[str]]
 def print_comparison(comparison: Comparison, *, everything: bool) -> None:
     """Prints it; ``everything``: what does not differ, too."""
     short = labels(comparison.versions)
+    if not everything and made_elsewhere(comparison):
+        comparison = replace(comparison, source=[field for field in comparison.source if field.name != "command"])
     click.echo(visible(title(comparison.versions, short)))
     _versions(comparison, short)
     if not anything_differs(comparison):
@@ -66,8 +75,11 @@ def print_comparison(comparison: Comparison, *, everything: bool) -> None:
     for suspects in comparison.suspects:
         click.echo()
         heading, facts = suspicion(comparison, suspects, short)
+        *above, last = _wrapped(visible(heading), console().width).splitlines()
+        for line in above:
+            console().print(Text(visible(line), style="bold"), soft_wrap=True)
         room = console().width - max(len(name) for name, _ in facts) - 2 * _GAP
-        print_facts(heading, [(name, _wrapped(text, room)) for name, text in facts])
+        print_facts(last, [(name, _wrapped(text, room)) for name, text in facts])
 
 
 def _told(field: FieldDifference) -> bool:
@@ -81,8 +93,8 @@ def _versions(comparison: Comparison, short: Sequence[str]) -> None:
         shared = percent(comparison.shared_bytes[place], version.bytes_total) if place else ABSENT
         facts = [str(version.stage), size(version.bytes_total), shared, moment(version.created_time)]
         rows.append([*([short[place]] if lettered else []), version.ref, *facts])
-    columns = ["VERSION", "STAGE", "SIZE", "SHARED", "CREATED"]
-    print_table([*([""] if lettered else []), *columns], rows, right=["SIZE", "SHARED"])
+    columns = [*([""] if lettered else []), "VERSION", "STAGE", "SIZE", "SHARED", "CREATED"]
+    _print_whole(columns, [[row] for row in rows], right=["SIZE", "SHARED"], widest=console().width)
 
 
 def _metrics(comparison: Comparison, short: Sequence[str]) -> None:
@@ -92,7 +104,7 @@ def _metrics(comparison: Comparison, short: Sequence[str]) -> None:
     if len(short) == 2:
         columns = ["METRIC", "BETTER", short[0], short[1], "DIFFERENCE"]
         rows = [
-            [metric.name, _better(metric), _value(metric, 0), _value(metric, 1), *_outcome(metric, 1)]
+            [metric.name, better_text(metric), *metric_texts(metric), *_outcome(metric, 1)]
             for metric in comparison.metrics
         ]
         _print_whole([*columns, ""], [[row] for row in rows], right=columns[2:])
@@ -100,27 +112,18 @@ def _metrics(comparison: Comparison, short: Sequence[str]) -> None:
         groups = [
             [
                 [
-                    *((metric.name, _better(metric)) if place == 0 else ("", "")),
+                    *((metric.name, better_text(metric)) if place == 0 else ("", "")),
                     label,
-                    _value(metric, place),
+                    value,
                     *(_outcome(metric, place) if place else ("", "")),
                 ]
-                for place, label in enumerate(short)
+                for place, (label, value) in enumerate(zip(short, metric_texts(metric), strict=True))
             ]
             for metric in comparison.metrics
         ]
-        _print_whole(["METRIC", "BETTER", "IN", "VALUE", "DIFFERENCE", ""], groups, right=["VALUE", "DIFFERENCE"])
+        _print_whole(["METRIC", "BETTER", _IN, "VALUE", "DIFFERENCE", ""], groups, right=["VALUE", "DIFFERENCE"])
     if comparison.metrics_left_out:
         click.echo(f"… and {comparison.metrics_left_out} more metrics")
-
-
-def _better(metric: MetricDifference) -> str:
-    return "lower" if metric.lower_is_better else "higher"
-
-
-def _value(metric: MetricDifference, place: int) -> str:
-    summary = metric.values[place]
-    return ABSENT if summary is None else number(summary.latest)
 
 
 def _outcome(metric: MetricDifference, place: int) -> tuple[str, str]:
@@ -135,23 +138,24 @@ def _fields(name: str, fields: Sequence[FieldDifference], short: Sequence[str]) 
         for place in range(1, len(short)):
             click.echo(f"packages of {short[place]}: {change_counts(fields, place)}")
     if len(short) == 2:
-        groups = [[[field.name, *_texts(field)]] for field in fields]
+        groups = [[[field.name, *short_texts(name, field)]] for field in fields]
         _print_whole([name.upper(), *short], groups)
     else:
-        groups = [_by_value(field.name, _texts(field), short) for field in fields]
-        _print_whole([name.upper(), "IN", "VALUE"], groups)
+        groups = [_by_value(name, field, short) for field in fields]
+        _print_whole([name.upper(), _IN, "VALUE"], groups)
 
 
-def _texts(field: FieldDifference) -> list[str]:
-    return list(map(short_digests, value_texts(field.values)))
-
-
-def _by_value(name: str, values: Sequence[str], short: Sequence[str]) -> Group:
+def _by_value(kind: str, field: FieldDifference, short: Sequence[str]) -> Group:
     """Each value once, with the versions that have it."""
     places: dict[str, list[str]] = {}
-    for label, value in zip(short, values, strict=True):
-        places.setdefault(value, []).append(label)
-    return [[name if row == 0 else "", " ".join(having), value] for row, (value, having) in enumerate(places.items())]
+    shown: dict[str, str] = {}
+    for label, whole, text in zip(short, value_texts(field.values), short_texts(kind, field), strict=True):
+        places.setdefault(whole, []).append(label)
+        shown[whole] = text
+    return [
+        [field.name if row == 0 else "", " ".join(having), shown[whole]]
+        for row, (whole, having) in enumerate(places.items())
+    ]
 
 
 def _files(comparison: Comparison, short: Sequence[str]) -> None:
@@ -172,7 +176,7 @@ def _files(comparison: Comparison, short: Sequence[str]) -> None:
         ]
         _print_whole(["FILE", *short, ""], groups, right=short)
     else:
-        columns = ["FILE", "IN", "CONTENT", "SIZE"]
+        columns = ["FILE", _IN, "CONTENT", "SIZE"]
         _print_whole(columns, [_by_content(file, short) for file in comparison.files], right=["SIZE"])
     if comparison.files_left_out:
         click.echo(f"… and {comparison.files_left_out} more files that differ")
@@ -184,34 +188,43 @@ def _size(size_bytes: int | None) -> str:
 
 def _by_content(file: FileDifference, short: Sequence[str]) -> Group:
     """Each content once, with the versions that have it."""
-    places: dict[tuple[str, str], list[str]] = {}
-    for label, root, size_bytes in zip(short, file.roots, file.sizes, strict=True):
-        content = ABSENT if root is None else short_digests(format_digest(root))
-        places.setdefault((content, _size(size_bytes)), []).append(label)
+    places: dict[Digest | None, list[str]] = {}
+    for label, root in zip(short, file.roots, strict=True):
+        places.setdefault(root, []).append(label)
+    sizes = dict(zip(file.roots, map(_size, file.sizes), strict=True))
     return [
-        [file.path if row == 0 else "", " ".join(having), content, told]
-        for row, ((content, told), having) in enumerate(places.items())
+        [
+            file.path if row == 0 else "",
+            " ".join(having),
+            ABSENT if root is None else short_digest(format_digest(root)),
+            sizes[root],
+        ]
+        for row, (root, having) in enumerate(places.items())
     ]
 
 
-def _print_whole(columns: Sequence[str], groups: list[Group], *, right: Sequence[str] = ()) -> None:
+def _print_whole(
+    columns: Sequence[str], groups: list[Group], *, right: Sequence[str] = (), widest: int = _WIDEST
+) -> None:
     """A table from which nothing is left out: what is too wide for it stands below, a value a line."""
-    room = min(console().width, _WIDEST)
+    room = min(console().width, widest)
     fitting = list(groups)
     while fitting and sum(_widths(columns, fitting)) + _GAP * (len(columns) - 1) > room:
         fitting.remove(max(fitting, key=lambda group: max(sum(map(cell_len, map(visible, row))) for row in group)))
     rows = [row for group in fitting for row in group]
-    print_table(columns if fitting else columns[:1], rows, right=right, styles=_STYLES)
+    if fitting or columns[0]:
+        print_table(columns if fitting else columns[:1], rows, right=right, styles=_STYLES)
     for group in groups:
         if group in fitting:
             continue
-        name = group[0][0]
-        facts = (
-            [(column, cell) for column, cell in zip(columns[1:], group[0][1:], strict=True) if cell]
-            if len(group) == 1
-            else [(row[-2], row[-1]) for row in group]
-        )
-        print_facts(name, facts)
+        print_facts(group[0][0], _as_facts(columns, group))
+
+
+def _as_facts(columns: Sequence[str], group: Group) -> list[tuple[str, str]]:
+    """A line for each version or for those that have one value, by their names; in a table of two, one for each."""
+    place = columns.index(_IN) if _IN in columns else len(columns)
+    facts = [(column, cell) for column, cell in zip(columns[1:place], group[0][1:place], strict=True) if cell]
+    return facts + [(row[place], "  ".join(filter(None, row[place + 1 :]))) for row in group if place < len(columns)]
 
 
 def _widths(columns: Sequence[str], groups: list[Group]) -> list[int]:
@@ -224,5 +237,7 @@ def _wrapped(text: str, room: int) -> str:
     return "\n".join(
         line
         for sentence in text.splitlines()
-        for line in textwrap.wrap(sentence, max(room, 20), subsequent_indent="  ")
+        for line in textwrap.wrap(
+            sentence, max(room, 20), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
     )

@@ -40,8 +40,9 @@ def reproduce(
     programs, requirements.txt, params.json, datasets.json and run.sh. In a clone that has the recorded commit, the
     lock file is copied too, after its digest was checked. What the record cannot give back is said.
 
-    With --check, nothing is written: the commit, uncommitted changes, lock file, Python, packages and machine here
-    are compared with those recorded. Exits with 3 when something differs, and names it with what to do about it.
+    With --check, nothing is written: the commit, submodules, uncommitted changes, lock file, Python, packages and
+    machine here are compared with those recorded. Exits with 3 when something differs, and names it with what to do
+    about it.
 
     \b
     Examples:

@@ -29,7 +29,8 @@ class MetricDifference:
     """One metric, by its newest values."""
 
     name: str
-    lower_is_better: bool
+    lower_is_better: bool | None
+    """None: neither way is, as of a learning rate or a count of steps."""
     values: Sequence[MetricSummary | None]
     """None where the version does not have it."""
     differences: Sequence[float | None]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from weighbridge.capture.entry_point import entry_point
 from weighbridge.capture.environment import environment_of
 from weighbridge.capture.git import git_state
+from weighbridge.capture.submodules import Submodule, submodules
 from weighbridge.core.errors import SourceUnreadable, WrongState
 from weighbridge.core.values import Record
 from weighbridge.recipe.code_check import check_code
@@ -43,7 +45,7 @@ def _findings(record: Record) -> Iterator[Finding]:
     if record.source is None:
         yield "the code was not recorded, so it could not be compared"
     else:
-        yield from check_code(record.source, git_state(folder))
+        yield from check_code(record.source, git_state(folder, record.source.entry_point), _submodules(folder))
     if record.environment is None:
         yield "the environment was not recorded, so it could not be compared"
         return
@@ -51,3 +53,10 @@ def _findings(record: Record) -> Iterator[Finding]:
     yield from check_lock(record, present, folder)
     yield from check_machine(record.environment, present)
     yield from check_packages(record.environment, present)
+
+
+def _submodules(folder: Path) -> list[Submodule] | None:
+    try:
+        return submodules(folder)
+    except OSError:
+        return None

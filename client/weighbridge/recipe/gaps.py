@@ -33,8 +33,8 @@ def _code(source: SourceCode | None) -> Iterator[str]:
         yield f"Tracked files differed from the commit. Of the changes a digest is known: {code(source.diff_digest)}."
     if source.untracked_digest:
         yield (
-            "There were files that git did not track. Of them a digest of their paths is known: "
-            f"{code(source.untracked_digest)}."
+            "There were files that git did not track. Of them a digest of their paths, and of the Python files among "
+            f"them, is known: {code(source.untracked_digest)}."
         )
     if source.dirty and not (source.diff_digest or source.untracked_digest):
         yield "Something differed from the commit; what is not known."

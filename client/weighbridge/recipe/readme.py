@@ -9,6 +9,7 @@ from datetime import UTC
 
 from weighbridge.core.digest import format_digest
 from weighbridge.core.values import Environment, Record, SourceCode, Version
+from weighbridge.recipe.code_check import INITIALISE
 from weighbridge.recipe.command import secrets, unrunnable
 from weighbridge.recipe.lock_file import LockFile
 from weighbridge.recipe.plain import code, one_line
@@ -53,7 +54,9 @@ def _code(source: SourceCode | None) -> Iterator[str]:
         yield "No commit was recorded. Put the code into a folder `code` and go there."
         return
     where = shlex.quote(source.repository) if source.repository else "REPOSITORY"
-    yield from _shell(f"git clone -- {where} code", "cd code", f"git checkout --detach {shlex.quote(source.commit)}")
+    checkout = f"git checkout --detach {shlex.quote(source.commit)}"
+    yield from _shell(f"git clone -- {where} code", "cd code", checkout, INITIALISE)
+    yield "The last of these gets the submodules, where the commit has some."
     if source.branch:
         yield f"The branch was {code(source.branch)}."
     if source.dirty:
@@ -125,8 +128,8 @@ def _check(ref: str, server: str) -> Iterator[str]:
     yield "## 4. Is it the same?"
     yield ""
     yield from _shell(f"weighbridge reproduce {shlex.quote(ref)} --check --server {shlex.quote(server)}")
-    yield "compares commit, changes, lock file, Python, packages and machine with what was recorded. Exits with 3 when"
-    yield "something differs, and says what to do about each."
+    yield "compares commit, submodules, changes, lock file, Python, packages and machine with what was recorded. Exits"
+    yield "with 3 when something differs, and says what to do about each."
 
 
 def _run(source: SourceCode | None) -> Iterator[str]:

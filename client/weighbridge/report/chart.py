@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from weighbridge.report.markup import Markup, element, escaped, joined
-from weighbridge.report.scale import Scale, linear, logarithmic, short_number
+from weighbridge.report.scale import Scale, linear, logarithmic
+from weighbridge.report.wording import number, numbers
 
 _WIDTH, _HEIGHT = 480, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 12, 42
@@ -55,8 +56,10 @@ def curves_chart(name: str, lines: Sequence[Line], x_title: str, *, log: bool = 
         return None
     area = _Area(linear([x for line in lines for x in line.xs], _X_TICKS, whole=True), scale)
     ticks = [(tick, area.x.label(tick)) for tick in area.x.ticks]
-    said = f"{name} by {x_title}{', logarithmic' if log else ''}: " + "; ".join(map(_spoken, lines))
-    return _svg(said, area, ticks, x_title, [_curve(area, line, x_title) for line in lines])
+    spoken = _spoken(lines)
+    said = f"{name} by {x_title}{', logarithmic' if log else ''}: " + "; ".join(spoken)
+    drawn = [_curve(area, line, x_title, told) for line, told in zip(lines, spoken, strict=True)]
+    return _svg(said, area, ticks, x_title, drawn)
 
 
 def dots_chart(name: str, lines: Sequence[Line], labels: Sequence[str]) -> Markup:
@@ -64,8 +67,10 @@ def dots_chart(name: str, lines: Sequence[Line], labels: Sequence[str]) -> Marku
     area = _Area(Scale(-0.5, len(labels) - 0.5, ()), linear([y for line in lines for y in line.ys], _Y_TICKS))
     ticks = [(float(place), label) for place, label in enumerate(labels)]
     placed = [Line(line.version, line.label, [float(line.version)], line.ys) for line in lines]
-    said = f"{name} by version: " + "; ".join(map(_spoken, placed))
-    return _svg(said, area, ticks, "version", [_curve(area, line, "") for line in placed])
+    spoken = _spoken(placed)
+    said = f"{name} by version: " + "; ".join(spoken)
+    drawn = [_curve(area, line, "", told) for line, told in zip(placed, spoken, strict=True)]
+    return _svg(said, area, ticks, "version", drawn)
 
 
 def sample(version: int) -> Markup:
@@ -74,10 +79,15 @@ def sample(version: int) -> Markup:
     return element("svg", line, viewBox="0 0 34 12", width=34, height=12, aria_hidden="true", focusable="false")
 
 
-def _spoken(line: Line) -> str:
-    """What a screen reader says of a curve."""
-    told = f"{len(line.ys)} points, " if len(line.ys) > 1 else ""
-    return f"{line.label} {told}last {short_number(line.ys[-1])}" if line.ys else f"{line.label} no points"
+def _spoken(lines: Sequence[Line]) -> list[str]:
+    """What a screen reader says of each curve."""
+    lasts = numbers([line.ys[-1] if line.ys else None for line in lines])
+    return [
+        f"{line.label} {f'{len(line.ys)} points, ' if len(line.ys) > 1 else ''}last {last}"
+        if line.ys
+        else f"{line.label} no points"
+        for line, last in zip(lines, lasts, strict=True)
+    ]
 
 
 def _svg(said: str, area: _Area, x_ticks: Sequence[tuple[float, str]], x_title: str, curves: Sequence[str]) -> Markup:
@@ -97,11 +107,11 @@ def _svg(said: str, area: _Area, x_ticks: Sequence[tuple[float, str]], x_title: 
     return element("svg", body, viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=said, class_="chart")
 
 
-def _curve(area: _Area, line: Line, x_title: str) -> Markup:
+def _curve(area: _Area, line: Line, x_title: str, spoken: str) -> Markup:
     """The line, dots where it has none, and marks at the edge; its title shows under the pointer."""
     drawn = [(*area.at(x, y), y) for x, y in zip(line.xs, line.ys, strict=True)]
     kind = f"curve v{line.version}"
-    parts: list[str] = [element("title", _spoken(line))]
+    parts: list[str] = [element("title", spoken)]
     if path := _path(drawn):
         parts.append(element("path", d=path, class_=kind))
     single = _alone(drawn)
@@ -120,7 +130,7 @@ def _curve(area: _Area, line: Line, x_title: str) -> Markup:
 
 def _told(line: Line, where: float, value: float, x_title: str) -> str:
     place = f" at {x_title} {where:g}" if x_title else ""
-    return f"{line.label}{place}: {value:.6g}"
+    return f"{line.label}{place}: {number(value)}"
 
 
 def _path(drawn: Sequence[tuple[float, float, float]]) -> str:

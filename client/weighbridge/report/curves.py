@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
-from weighbridge.core.comparison import Comparison
+from weighbridge.core.comparison import Comparison, MetricDifference
 from weighbridge.core.curves import MetricCurve
 from weighbridge.report.chart import Line, curves_chart, dots_chart, sample
 from weighbridge.report.markup import Markup, element
 from weighbridge.report.tables import folded, section
+from weighbridge.report.wording import better_text, named
 
 MOST_CHARTS = 100
 _MOST_POINTS = 120_000
@@ -32,7 +34,7 @@ def points_per_curve(comparison: Comparison) -> int:
 def curves_section(comparison: Comparison, curves: Curves, labels: Sequence[str]) -> Markup | None:
     """Charts, in order of name."""
     figures = [
-        _figure(metric.name, lines, labels, lower=metric.lower_is_better)
+        _figure(metric, lines, labels)
         for metric in comparison.metrics[:MOST_CHARTS]
         if (lines := _lines(metric.name, curves, labels))
     ]
@@ -54,9 +56,12 @@ def _lines(name: str, curves: Curves, labels: Sequence[str]) -> list[Line]:
     return lines
 
 
-def _figure(name: str, lines: Sequence[Line], labels: Sequence[str], *, lower: bool) -> Markup:
-    note = element("span", f" {'lower' if lower else 'higher'} is better", class_="quiet")
-    return element("figure", element("figcaption", element("h3", name, note)), *_drawn(name, lines, labels))
+def _figure(metric: MetricDifference, lines: Sequence[Line], labels: Sequence[str]) -> Markup:
+    way = "neither way" if metric.lower_is_better is None else better_text(metric)
+    title = element("h3", metric.name, element("span", f" {way} is better", class_="quiet"))
+    blank = [line.label for line in lines if all(map(math.isnan, line.ys))]
+    note = [element("p", f"nothing to draw of {named(blank)}: every value is NaN", class_="quiet")] if blank else []
+    return element("figure", element("figcaption", title, *note), *_drawn(metric.name, lines, labels))
 
 
 def _drawn(name: str, lines: Sequence[Line], labels: Sequence[str]) -> list[Markup]:

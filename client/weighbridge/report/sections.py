@@ -12,13 +12,14 @@ from weighbridge.report.markup import Markup, element, joined
 from weighbridge.report.tables import folded, section, table
 from weighbridge.report.wording import (
     ABSENT,
+    better_text,
     change,
     change_counts,
     counts_text,
     difference,
-    number,
+    metric_texts,
     percent,
-    short_digests,
+    short_digest,
     suspicion,
     value_texts,
     verdict,
@@ -37,7 +38,7 @@ def versions_section(comparison: Comparison, labels: Sequence[str]) -> Markup:
             version.creator,
             size(version.bytes_total),
             percent(comparison.shared_bytes[place], version.bytes_total) if place else ABSENT,
-            element("td", short_digests(manifest := format_digest(version.manifest)), title=manifest),
+            element("td", short_digest(manifest := format_digest(version.manifest)), title=manifest),
         ]
         for place, version in enumerate(comparison.versions)
     ]
@@ -50,15 +51,11 @@ def metrics_section(comparison: Comparison, labels: Sequence[str]) -> Markup | N
     if not comparison.metrics:
         return None
     columns = ["Metric", "Better", *(column for label in labels[1:] for column in (label, "Difference"))]
-    rows = [
-        [
-            metric.name,
-            "lower" if metric.lower_is_better else "higher",
-            _metric_value(metric, 0),
-            *(text for place in range(1, len(labels)) for text in (_metric_value(metric, place), _told(metric, place))),
-        ]
-        for metric in comparison.metrics
-    ]
+    rows = []
+    for metric in comparison.metrics:
+        first, *others = metric_texts(metric)
+        told = [part for place, text in enumerate(others, 1) for part in (text, _told(metric, place))]
+        rows.append([metric.name, better_text(metric), first, *told])
     columns.insert(2, labels[0])
     left_out = f"and {comparison.metrics_left_out} more that are not listed" if comparison.metrics_left_out else ""
     return section("Metrics", table(columns, rows, numbers=range(2, len(columns))), note=left_out)
@@ -119,11 +116,6 @@ def _class(differs: object) -> str:
 def _long(text: str) -> Markup:
     """A cell whose text may be broken anywhere."""
     return element("td", text, class_="long")
-
-
-def _metric_value(metric: MetricDifference, place: int) -> str:
-    value = metric.values[place]
-    return ABSENT if value is None else number(value.latest)
 
 
 def _told(metric: MetricDifference, place: int) -> Markup:

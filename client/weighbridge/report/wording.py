@@ -6,13 +6,22 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
-from weighbridge.core.comparison import Comparison, FieldDifference, MetricDifference, Suspects
+from weighbridge.core.comparison import Comparison, FieldDifference, MetricDifference, SuspectKind, Suspects
 from weighbridge.core.values import Scalar, Version
 
 ABSENT = "-"
-_HEX = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{8,}\b")
+_DIGEST = re.compile(r"((?:[a-z][a-z0-9-]*:)?[0-9a-f]{12})[0-9a-f]{8,}")
+"""A commit or a digest."""
+_DIGEST_FIELDS = frozenset({"commit", "diff_digest", "untracked_digest", "lock_digest"})
+_MARKED = re.compile(
+    r"(?<!\S)((?:b3|blake2b|blake3|md5|sha1|sha256|sha384|sha512|etag):[0-9a-f]{12})[0-9a-f]{8,}(?!\S)"
+)
+"""Within other text a digest is what says so itself: a long number is one to nobody."""
 _MOST_NAMED = 6
+_OURS = ("weighbridge", "weighbridge.cli.main")
+"""The entry points of the command line."""
 
 
 def labels(versions: Sequence[Version]) -> list[str]:
@@ -48,30 +57,86 @@ def _value_text(value: Scalar | None, *, quoted: bool) -> str:
     return value
 
 
-def short_digests(text: str) -> str:
-    """The text with the ends of commits and digests left out."""
-    return _HEX.sub(r"\1…", text)
+def short_digest(digest: str) -> str:
+    """A commit or a digest with its end left out; what is none, whole."""
+    found = _DIGEST.fullmatch(digest)
+    return digest if found is None else f"{found[1]}…"
+
+
+def short_texts(kind: str, field: FieldDifference) -> list[str]:
+    """As ``value_texts``, with the ends of digests left out where what differs can be told apart without them.
+
+    ``kind``: ``code``, ``environment`` and ``dataset`` have digests; anything else is its pusher's own, and whole.
+    """
+    texts = value_texts(field.values)
+    if kind in ("code", "environment") and field.name in _DIGEST_FIELDS:
+        short = list(map(short_digest, texts))
+    elif kind == "dataset":
+        short = [_MARKED.sub(r"\1…", text) for text in texts]
+    else:
+        return texts
+    return short if len(set(short)) == len(set(texts)) else texts
+
+
+def numbers(values: Sequence[float | None]) -> list[str]:
+    """A metric's values beside each other, with as many digits as it takes to tell apart what is not the same.
+
+    ``-`` for one that is not there.
+    """
+    held = [value for value in values if value is not None]
+    apart = len(set(filter(math.isfinite, held))) + len({str(value) for value in held if not math.isfinite(value)})
+    ways = ([_digits(value, digits) for value in held] for digits in range(6, 18))
+    told = iter(next(texts for texts in ways if len(set(texts)) == apart))
+    return [ABSENT if value is None else next(told) for value in values]
 
 
 def number(value: float) -> str:
-    """A metric's value."""
-    return f"{value:.6g}"
+    """A metric's value by itself."""
+    return _digits(value, 6)
+
+
+def _digits(value: float, digits: int) -> str:
+    """So many digits that count, and all before the point: a count has no exponent. With 17 no two are the same."""
+    if value == 0:
+        return "0"
+    if digits == 17:
+        return repr(value)
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    whole = math.floor(math.log10(abs(value))) + 1
+    text = f"{value:.{max(0, digits - whole)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def difference(metric: MetricDifference, place: int) -> str:
     """``+0.02``; ``-`` where there is none to tell."""
     told = metric.differences[place]
-    return ABSENT if told is None else "0" if told == 0 else f"{told:+.4g}"
+    if told is None or told == 0:
+        return ABSENT if told is None else "0"
+    return f"{'+' if told > 0 else ''}{_digits(told, 4)}"
+
+
+def better_text(metric: MetricDifference) -> str:
+    """Which way is better: ``lower``, ``higher``, or ``-``."""
+    return ABSENT if metric.lower_is_better is None else "lower" if metric.lower_is_better else "higher"
+
+
+def metric_texts(metric: MetricDifference) -> list[str]:
+    """Its newest values, in the order of the versions."""
+    return numbers([None if value is None else value.latest for value in metric.values])
 
 
 def verdict(metric: MetricDifference, place: int) -> str:
-    """What became of a metric: ``better``, ``worse``, ``same``, ``added``, ``removed``; empty where it never was."""
+    """What became of a metric: ``better``, ``worse``, ``same``, ``added``, ``removed``.
+
+    Empty where it never was, and where it is another and neither way is better.
+    """
     better, first, value = metric.better[place], metric.values[0], metric.values[place]
     if better is not None:
         return "better" if better else "worse"
     if first is None or value is None:
         return "" if first is value else "removed" if value is None else "added"
-    return "same"
+    return "same" if _same(metric, place) else ""
 
 
 def change(first: object | None, value: object | None) -> str:
@@ -119,12 +184,29 @@ def suspicion(comparison: Comparison, suspects: Suspects, short: Sequence[str]) 
             ("nothing", "that was recorded changed: chance (another seed, order or node), or what is not recorded")
         )
     if suspects.not_recorded:
-        facts.append(("not recorded", f"{', '.join(map(str, suspects.not_recorded))}: cannot be ruled out"))
+        kinds = [_unknown(kind, comparison, place) for kind in suspects.not_recorded]
+        facts.append(("not recorded", f"{', '.join(kinds)}: cannot be ruled out"))
     return f"why {named(suspects.metrics)} may be worse in {short[place]}", facts
 
 
+def _unknown(kind: SuspectKind, comparison: Comparison, place: int) -> str:
+    """A kind of what was not recorded; of code that was, that it is in files whose contents were not."""
+    untracked = next((field.values for field in comparison.source if field.name == "untracked_digest"), None)
+    if kind is SuspectKind.CODE and untracked is not None and untracked[0] and untracked[place]:
+        return f"{kind} (in files that git does not track)"
+    return str(kind)
+
+
+def made_elsewhere(comparison: Comparison) -> bool:
+    """Whether all versions were pushed from the command line, which made no weights: what was typed says nothing."""
+    entry_points = [
+        str(value) for field in comparison.source if field.name == "entry_point" for value in field.values if value
+    ]
+    return bool(entry_points) and all(PurePosixPath(entry).name in _OURS for entry in entry_points)
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.splitlines())
 
 
 def anything_differs(comparison: Comparison) -> bool:

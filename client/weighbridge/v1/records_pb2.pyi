@@ -290,11 +290,15 @@ class SourceCode(_message.Message):
     """Something differed from the commit: a tracked file, or there were untracked files that are not ignored."""
     diff_digest: _builtins.str
     """Of the output of `git diff --binary --full-index` against the commit, staged changes included; empty where no
-    tracked file differed.
+    tracked file differed. Behind it, for each submodule in which something differs from its own HEAD, sorted by path:
+    a NUL, the path, a NUL, its `diff_digest`, a NUL, its `untracked_digest`, a NUL; both may be empty.
     """
     untracked_digest: _builtins.str
     """Of the paths of the untracked files that are not ignored, from the repository's root, sorted as bytes, each with
-    a NUL after it; empty where there were none.
+    a NUL after it; empty where there were none. Behind them, for each of the first 1000 of these that end in `.py` or
+    are the script that ran: a NUL, the path, a NUL and the 32 bytes of the BLAKE3 hash of the content (of a symbolic
+    link, where it leads). One that is larger than what the ones before it left of 16 MiB, or cannot be read, is left
+    out. So of other files, such as data and results, equal digests say nothing but that their paths are the same.
     """
     entry_point: _builtins.str
     """The script or module that ran; a script in the repository by its path from the root."""

@@ -977,10 +977,16 @@ class MetricDifference(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     LOWER_IS_BETTER_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
+    NEITHER_IS_BETTER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """The metric."""
     lower_is_better: _builtins.bool
     """Less of it is better: as the request says, else by the words in its name, such as `loss`, `error`, `latency`."""
+    neither_is_better: _builtins.bool
+    """Neither less nor more of it is better, as it keeps the books of the training: `learning_rate`, `epoch`,
+    `grad_norm`. Then `lower_is_better` is false, and `better` absent in every version. Read from the words of its name,
+    unless the request says which way is better.
+    """
     @_builtins.property
     def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___OptionalMetric]:
         """Its summary in each version."""
@@ -991,10 +997,11 @@ class MetricDifference(_message.Message):
         name: _builtins.str = ...,
         lower_is_better: _builtins.bool = ...,
         values: _abc.Iterable[Global___OptionalMetric] | None = ...,
+        neither_is_better: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower_is_better", b"lower_is_better", "name", b"name", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lower_is_better", b"lower_is_better", "name", b"name", "neither_is_better", b"neither_is_better", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1015,7 +1022,7 @@ class OptionalMetric(_message.Message):
     """
     better: _builtins.bool
     """It is better than in the first version, or worse. NaN is worse than any number. Absent: neither, or one of the two
-    is missing.
+    is missing, or nothing says which way is better.
     """
     @_builtins.property
     def summary(self) -> _records_pb2.MetricSummary:

@@ -135,53 +135,11 @@ class UploadRows:
     def put_files(self, upload_id: str, files: Sequence[FileManifest]) -> list[Digest]:
         """See the port."""
         # In the order of the roots: two uploads that bring the same contents wait for each other's rows.
-        contents = {file.root: file for file in sorted(files, key=lambda file: file.root)}
-        roots: list[Digest] = []
-        ordinals: list[int] = []
-        digests: list[Digest] = []
-        for root, file in contents.items():
-            for ordinal, chunk in enumerate(file.chunks):
-                roots.append(root)
-                ordinals.append(ordinal)
-                digests.append(chunk.digest)
-        # Lengths are part of the root, and a chunk's length is fixed by its digest; a list with another
-        # length than the chunk's own is refused here.
-        lengths = [chunk.raw_bytes for file in contents.values() for chunk in file.chunks]
-        # A subquery for each: a join would read all that the upload holds, once for each call.
-        missing = self._database.rows(
-            """
-            SELECT DISTINCT asked.digest FROM unnest(%s::bytea[], %s::bigint[]) AS asked(digest, raw_bytes)
-            WHERE (
-                SELECT true FROM chunk k JOIN upload_chunk h ON h.chunk_id = k.id
-                WHERE h.upload_id = %s AND k.digest = asked.digest AND k.raw_bytes = asked.raw_bytes
-            ) IS NULL
-            """,
-            (digests, lengths, upload_id),
-        )
+        contents = list({file.root: file for file in sorted(files, key=lambda file: file.root)}.values())
+        missing = self._not_held(upload_id, contents)
         if missing:
-            return [bytes(digest) for (digest,) in missing]
-        new = self._database.rows(
-            """
-            INSERT INTO content (root, size_bytes, chunks_total)
-            SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
-            ON CONFLICT (root) DO NOTHING RETURNING id
-            """,
-            (
-                list(contents),
-                [file.size_bytes for file in contents.values()],
-                [len(file.chunks) for file in contents.values()],
-            ),
-        )
-        self._database.rows(
-            """
-            INSERT INTO content_chunk (content_id, ordinal, chunk_id)
-            SELECT c.id, l.ordinal, k.id
-            FROM unnest(%s::bytea[], %s::integer[], %s::bytea[]) AS l(root, ordinal, digest)
-            JOIN content c ON c.root = l.root JOIN chunk k ON k.digest = l.digest
-            WHERE c.id = ANY(%s)
-            """,
-            (roots, ordinals, digests, [content_id for (content_id,) in new]),
-        )
+            return missing
+        self._add_contents(contents)
         self._database.rows(
             """
             INSERT INTO upload_file (upload_id, path, content_id)
@@ -192,6 +150,50 @@ class UploadRows:
             (upload_id, [file.path for file in files], [file.root for file in files]),
         )
         return []
+
+    def _not_held(self, upload_id: str, contents: Sequence[FileManifest]) -> list[Digest]:
+        # Lengths are part of the root, and a chunk's length is fixed by its digest; a list with another
+        # length than the chunk's own is refused here.
+        chunks = [chunk for file in contents for chunk in file.chunks]
+        # A subquery for each: a join would read all that the upload holds, once for each call.
+        missing = self._database.rows(
+            """
+            SELECT DISTINCT asked.digest FROM unnest(%s::bytea[], %s::bigint[]) AS asked(digest, raw_bytes)
+            WHERE (
+                SELECT true FROM chunk k JOIN upload_chunk h ON h.chunk_id = k.id
+                WHERE h.upload_id = %s AND k.digest = asked.digest AND k.raw_bytes = asked.raw_bytes
+            ) IS NULL
+            """,
+            ([chunk.digest for chunk in chunks], [chunk.raw_bytes for chunk in chunks], upload_id),
+        )
+        return [bytes(digest) for (digest,) in missing]
+
+    def _add_contents(self, contents: Sequence[FileManifest]) -> None:
+        """Those that are new, each with its list of chunks."""
+        new = self._database.rows(
+            """
+            INSERT INTO content (root, size_bytes, chunks_total)
+            SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::bigint[])
+            ON CONFLICT (root) DO NOTHING RETURNING id
+            """,
+            (
+                [file.root for file in contents],
+                [file.size_bytes for file in contents],
+                [len(file.chunks) for file in contents],
+            ),
+        )
+        listed = [(file.root, ordinal, chunk.digest) for file in contents for ordinal, chunk in enumerate(file.chunks)]
+        roots, ordinals, digests = zip(*listed, strict=True) if listed else ((), (), ())
+        self._database.rows(
+            """
+            INSERT INTO content_chunk (content_id, ordinal, chunk_id)
+            SELECT c.id, l.ordinal, k.id
+            FROM unnest(%s::bytea[], %s::integer[], %s::bytea[]) AS l(root, ordinal, digest)
+            JOIN content c ON c.root = l.root JOIN chunk k ON k.digest = l.digest
+            WHERE c.id = ANY(%s)
+            """,
+            (list(roots), list(ordinals), list(digests), [content_id for (content_id,) in new]),
+        )
 
     def files_total(self, upload_id: str) -> int:
         """See the port."""

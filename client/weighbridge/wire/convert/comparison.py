@@ -113,7 +113,8 @@ def _field_value(message: versions_pb2.FieldDifference, count: int) -> values.Fi
 def _metric_message(metric: values.MetricDifference) -> versions_pb2.MetricDifference:
     return versions_pb2.MetricDifference(
         name=metric.name,
-        lower_is_better=metric.lower_is_better,
+        lower_is_better=bool(metric.lower_is_better),
+        neither_is_better=metric.lower_is_better is None,
         values=[
             versions_pb2.OptionalMetric(
                 summary=None if summary is None else summary_message(replace(summary, name="")),
@@ -129,7 +130,7 @@ def _metric_value(message: versions_pb2.MetricDifference, count: int) -> values.
     held = _each(message.values, count, message.name)
     return values.MetricDifference(
         name=message.name,
-        lower_is_better=message.lower_is_better,
+        lower_is_better=None if message.neither_is_better else message.lower_is_better,
         values=tuple(
             replace(summary_value(one.summary), name=message.name) if one.HasField("summary") else None for one in held
         ),

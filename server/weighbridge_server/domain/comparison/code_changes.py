@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from weighbridge.core.direction import words
 from weighbridge.core.values import Record, Scalar, SourceCode
 from weighbridge_server.domain.comparison.fields import Fields, field_differences
-from weighbridge_server.domain.comparison.wording import change, changes
+from weighbridge_server.domain.comparison.wording import change, changes, cut
 
 _COMMIT_CHARS = 12
 _OUTCOME = frozenset("o out output outputs log logs logging save run job experiment tmp cache debug verbose".split())
@@ -22,6 +22,12 @@ def code_recorded(record: Record) -> bool:
     return record.source is not None and bool(record.source.commit)
 
 
+def code_may_differ(before: Record, after: Record) -> bool:
+    """Whether code may have changed unseen: files that git does not track are not all known by their contents."""
+    sides = (before.source, after.source)
+    return all(side is not None and side.untracked_digest for side in sides)
+
+
 def code_changes(before: Record, after: Record) -> list[str]:
     """What changed of the code, in words; nothing where one side records none."""
     old, new = before.source, after.source
@@ -31,7 +37,7 @@ def code_changes(before: Record, after: Record) -> list[str]:
     if old.repository and new.repository and old.repository != new.repository:
         found.append(change("repository", old.repository, new.repository))
     if old.commit and new.commit and old.commit != new.commit:
-        found.append(change("commit", f"{old.commit[:_COMMIT_CHARS]}…", f"{new.commit[:_COMMIT_CHARS]}…"))
+        found.append(change("commit", *cut(old.commit, new.commit, _COMMIT_CHARS)))
     if code_recorded(before) and code_recorded(after):
         found += _uncommitted("changes to tracked files", old.diff_digest, new.diff_digest)
         found += _uncommitted("untracked files", old.untracked_digest, new.untracked_digest)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from weighbridge.core.values import Dataset, Record
 from weighbridge_server.domain.comparison.fields import same
 from weighbridge_server.domain.comparison.record_fields import dataset_name, dataset_text
-from weighbridge_server.domain.comparison.wording import change
+from weighbridge_server.domain.comparison.wording import change, cut
 
 _TAG = "dataset_version"
 """A tag that the shipped schema asks for."""
@@ -54,7 +54,7 @@ def _one_dataset(name: str, before: Dataset, after: Dataset) -> list[str]:
         if before.version != after.version:
             return [change(name, before.version, after.version)]
         label = f"{name} {before.version}".rstrip()
-        return [change(f"{label}: digest", before.digest[:_DIGEST_CHARS] + "…", after.digest[:_DIGEST_CHARS] + "…")]
+        return [change(f"{label}: digest", *cut(before.digest, after.digest, _DIGEST_CHARS))]
     if before.version != after.version:
         return [change(name, before.version, after.version)]
     return [change(f"{name}: URI", before.uri, after.uri)] if before.uri != after.uri else []

@@ -6,8 +6,10 @@ import math
 from collections.abc import Collection, Sequence
 
 from weighbridge.core.comparison import MetricDifference
-from weighbridge.core.direction import less_is_better
+from weighbridge.core.direction import Direction, direction
 from weighbridge.core.values import MetricSummary
+
+_LOWER = {Direction.LOWER: True, Direction.HIGHER: False, Direction.NEITHER: None}
 
 
 def metric_differences(
@@ -22,13 +24,13 @@ def metric_differences(
         _difference(
             name,
             [metrics.get(name) for metrics in summaries],
-            lower=name in lower or (name not in higher and less_is_better(name)),
+            lower=True if name in lower else False if name in higher else _LOWER[direction(name)],
         )
         for name in sorted({name for metrics in summaries for name in metrics})
     ]
 
 
-def _difference(name: str, values: Sequence[MetricSummary | None], *, lower: bool) -> MetricDifference:
+def _difference(name: str, values: Sequence[MetricSummary | None], *, lower: bool | None) -> MetricDifference:
     latest = [None if value is None else value.latest for value in values]
     return MetricDifference(
         name=name,
@@ -46,8 +48,8 @@ def _less(value: float | None, first: float | None) -> float | None:
     return None if math.isnan(difference) else difference
 
 
-def _better(value: float | None, first: float | None, *, lower: bool) -> bool | None:
-    if value is None or first is None or value == first:
+def _better(value: float | None, first: float | None, *, lower: bool | None) -> bool | None:
+    if lower is None or value is None or first is None or value == first:
         return None
     if math.isnan(value) or math.isnan(first):
         return None if math.isnan(value) and math.isnan(first) else math.isnan(first)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from weighbridge.core.comparison import MetricDifference, SuspectKind, Suspects
 from weighbridge.core.direction import tells_cost, words
 from weighbridge.core.values import Record
-from weighbridge_server.domain.comparison.code_changes import code_changes, code_recorded
+from weighbridge_server.domain.comparison.code_changes import code_changes, code_may_differ, code_recorded
 from weighbridge_server.domain.comparison.data_changes import data_changes, data_recorded
 from weighbridge_server.domain.comparison.environment_changes import environment_changes, environment_recorded
 from weighbridge_server.domain.comparison.fields import Fields, field_differences
@@ -52,7 +52,11 @@ def suspects(refs: Sequence[str], records: Sequence[Record], metrics: Sequence[M
                         version_index=place,
                         metrics=tuple(worse),
                         changes={kind: tuple(at_most(changed[kind], _MOST_CHANGES)) for kind in order if changed[kind]},
-                        not_recorded=tuple(kind for kind in order if not _recorded(kind, records[0], records[place])),
+                        not_recorded=tuple(
+                            kind
+                            for kind in order
+                            if not _recorded(kind, records[0], records[place], changed=bool(changed[kind]))
+                        ),
                     )
                 )
     return found
@@ -89,14 +93,14 @@ def _itself(first: str, parents: Fields) -> str:
     return f" ({first} is what it is compared with)" if first in parents else ""
 
 
-def _recorded(kind: SuspectKind, before: Record, after: Record) -> bool:
+def _recorded(kind: SuspectKind, before: Record, after: Record, *, changed: bool) -> bool:
     """Whether it is known if this changed. A version without parents has none."""
     if kind is SuspectKind.DATA:
         return data_recorded(before) or data_recorded(after)
     if kind is SuspectKind.PARAMETERS:
         return bool(before.params or after.params)
     if kind is SuspectKind.CODE:
-        return code_recorded(before) and code_recorded(after)
+        return code_recorded(before) and code_recorded(after) and (changed or not code_may_differ(before, after))
     if kind is SuspectKind.ENVIRONMENT:
         return environment_recorded(before) and environment_recorded(after)
     return True

@@ -28,7 +28,7 @@ from weighbridge.core.errors import (
     WeighbridgeError,
 )
 from weighbridge.core.limits import CHUNKS_PER_VERSION, FILES_PER_VERSION, PATH_BYTES, check_limit
-from weighbridge.core.manifest import FileManifest, check_file, check_manifest
+from weighbridge.core.manifest import FileManifest, FileSummary, check_file, check_manifest
 from weighbridge.core.paths import check_paths
 from weighbridge.core.policies import Verdict
 from weighbridge.core.record_check import check_metrics, check_record
@@ -167,29 +167,12 @@ class Uploads:
             _lock_models(tx, upload.model, record)
             model = existing_model(tx, upload.model, lock=True)
             upload = _own_upload(tx, upload_id, lock=True)
-            digest = json_digest(
-                {
-                    "manifest": format_digest(manifest),
-                    "record": record_text(record),
-                    "metrics": [repr(point) for point in metrics],
-                }
-            )
+            digest = _commit_digest(manifest, record, metrics)
             if upload.state == "committed" and upload.commit_digest == digest:
                 return find_version(tx, parse_ref(upload.committed_ref), whole=True)
             _require_open(upload)
             pinned = _pin_parents(tx, record, deleted=True)
-            text = record_text(pinned)
-            files = tx.uploads.files(upload_id)
-            if not files:
-                raise InvalidRequest(
-                    "a version needs at least one file", violations=[Violation("files", "none was added")]
-                )
-            check_paths([file.path for file in files])
-            check_limit("chunks", sum(file.chunks_total for file in files), CHUNKS_PER_VERSION)
-            check_manifest(files, manifest)
-            gone = tx.uploads.gone(upload_id, _MOST_NAMED)
-            if gone:
-                raise _missing(gone)
+            files = _whole_files(tx, upload_id, manifest)
             log = tx.metrics.of_upload(upload_id)
             schema = self._schemas.govern(tx, model.name)
             tx.policies.lock(shared=True)
@@ -201,7 +184,7 @@ class Uploads:
                 number=number,
                 manifest=manifest,
                 stage=Stage.DEVELOPMENT,
-                record=text,
+                record=record_text(pinned),
                 files_total=len(files),
                 bytes_total=sum(file.size_bytes for file in files),
                 chunks_total=sum(file.chunks_total for file in files),
@@ -216,6 +199,31 @@ class Uploads:
             verdict = check_commit(tx, version)
             tx.record(Change("version.committed", ref, "", _committed(new, verdict)))
             return promote_automatically(tx, version)
+
+
+def _commit_digest(manifest: Digest, record: Record, metrics: Sequence[MetricPoint]) -> Digest:
+    """Of what a commit says: one that comes again is told by it."""
+    return json_digest(
+        {
+            "manifest": format_digest(manifest),
+            "record": record_text(record),
+            "metrics": [repr(point) for point in metrics],
+        }
+    )
+
+
+def _whole_files(tx: Transaction, upload_id: str, manifest: Digest) -> list[FileSummary]:
+    """The files of an upload, every chunk of which is there. Raises as ``Uploads.commit``."""
+    files = tx.uploads.files(upload_id)
+    if not files:
+        raise InvalidRequest("a version needs at least one file", violations=[Violation("files", "none was added")])
+    check_paths([file.path for file in files])
+    check_limit("chunks", sum(file.chunks_total for file in files), CHUNKS_PER_VERSION)
+    check_manifest(files, manifest)
+    gone = tx.uploads.gone(upload_id, _MOST_NAMED)
+    if gone:
+        raise _missing(gone)
+    return files
 
 
 def _committed(version: NewVersion, verdict: Verdict | None) -> str:
