@@ -33,7 +33,7 @@ from weighbridge.v1 import (
     webhooks_pb2_grpc,
 )
 from weighbridge.wire.channel import READ_OPTIONS
-from weighbridge_server.data_directory import DataDirectory, write_durably
+from weighbridge_server.data_directory import DataDirectory
 from weighbridge_server.domain.access.authentication import Authentication
 from weighbridge_server.domain.access.first_admin import ensure_administrator
 from weighbridge_server.domain.access.principals import Principals
@@ -59,6 +59,7 @@ from weighbridge_server.domain.registry.versions import Versions
 from weighbridge_server.domain.schema.schemas import Schemas
 from weighbridge_server.domain.webhooks.deliveries import Deliveries
 from weighbridge_server.domain.webhooks.webhooks import Webhooks
+from weighbridge_server.durable_files import write_durably
 from weighbridge_server.http_post import HttpPost
 from weighbridge_server.postgres import EmbeddedPostgres
 from weighbridge_server.services.access import AccessInterceptor

@@ -42,6 +42,7 @@ from types import TracebackType
 from typing import Self
 
 from weighbridge.core.errors import StartupFailed
+from weighbridge_server.durable_files import NEW_SUFFIX, sync_directory, write_durably
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,8 @@ FORMAT = 1
 
 _MARKER = "weighbridge.json"
 _LOCK = "lock"
-_NEW = ".new"
 # What may lie in a directory that has no marker: our own beginning, and what mkfs leaves in a volume.
-_HARMLESS = frozenset({_LOCK, _MARKER + _NEW, "lost+found"})
+_HARMLESS = frozenset({_LOCK, _MARKER + NEW_SUFFIX, "lost+found"})
 
 
 class DataDirectory:
@@ -123,30 +123,6 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def write_durably(path: Path, content: str, *, mode: int = 0o600) -> None:
-    """Replace the file at ``path`` in one step, so that after a crash it has the old or the new content."""
-    new = path.with_name(path.name + _NEW)
-    new.unlink(missing_ok=True)
-    # O_EXCL: never through a link that somebody else put there.
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        os.fchmod(fd, mode)  # whatever the umask says
-        file.write(content)
-        file.flush()
-        os.fsync(fd)
-    new.rename(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable: a rename is not until this returns."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _make_directory(path: Path, *, private: bool = False) -> None:

@@ -47,7 +47,7 @@ from urllib.parse import quote
 import psycopg
 
 from weighbridge.core.errors import StartupFailed
-from weighbridge_server.data_directory import sync_directory, write_durably
+from weighbridge_server.durable_files import sync_directory, write_durably
 from weighbridge_server.postgres_software import (
     PLAIN,
     as_user,

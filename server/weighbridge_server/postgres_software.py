@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.core.errors import StartupFailed
-from weighbridge_server.data_directory import sync_directory
+from weighbridge_server.durable_files import sync_directory
 
 PLAIN: dict[str, Any] = {
     "stdin": subprocess.DEVNULL,

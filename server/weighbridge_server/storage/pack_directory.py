@@ -23,6 +23,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from weighbridge.core.chunks import Buffer, EncodedChunk
+from weighbridge_server.durable_files import sync_directory
 from weighbridge_server.storage.pack_format import (
     PackEntry,
     pack_footer,
@@ -46,8 +47,8 @@ class PackDirectory:
         self._tmp.mkdir(mode=0o700, parents=True, exist_ok=True)
         for shard in range(_SHARDS):
             (path / f"{shard:02x}").mkdir(mode=0o700, exist_ok=True)
-        _fsync_directory(path)
-        _fsync_directory(path.parent)
+        sync_directory(path)
+        sync_directory(path.parent)
         for unfinished in self._tmp.iterdir():
             unfinished.unlink()
 
@@ -124,7 +125,7 @@ class PackFile:
         os.fsync(self._fd)
         self._close()
         self._unfinished.rename(self._final)
-        _fsync_directory(self._final.parent)
+        sync_directory(self._final.parent)
         self.sealed = True
 
     def discard(self) -> None:
@@ -146,11 +147,3 @@ class PackFile:
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
         self.size_bytes += wanted
-
-
-def _fsync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
