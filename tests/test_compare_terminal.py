@@ -71,7 +71,7 @@ def test_of_three_versions_every_value_is_there(terminal: OpenTerminal, versions
 def test_a_long_reference_is_not_left_out(
     terminal: OpenTerminal, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:
-    model = f"{new_model()}{'x' * 60}"
+    model = f"{new_model()}{'x' * 50}"
     client.create_model(model)
     (tmp_path / "w").write_bytes(b"w")
     client.push(model, tmp_path / "w", capture=False)

@@ -188,6 +188,95 @@ def test_a_refusal_is_raised_by_what_is_logged_next_and_by_the_commit(hostile: H
     assert hostile.calls == ["abort"]
 
 
+def test_what_is_refused_is_dropped_and_said_once_and_the_rest_is_committed(
+    hostile: HostileServer, sdk: wb.Client
+) -> None:
+    kept: dict[str, list[float]] = {}
+    numbers: list[int] = []
+
+    def choose(request: Log, context: grpc.ServicerContext) -> Any:
+        names = [curve.name for curve in request.curves]
+        if any(name.startswith("bad") for name in names):
+            return answer(wb.LimitExceeded("too many", violations=[wb.Violation("metrics.bad", "is one")]), context)
+        for curve in request.curves:
+            kept.setdefault(curve.name, []).extend(curve.values)
+            numbers.extend(range(request.first_sequence, request.first_sequence + len(curve.values)))
+        return hostile._log_metrics(request, context)
+
+    hostile.log_metrics = choose
+    with (
+        pytest.raises(wb.LimitExceeded, match=r"no others: 3 of 'bad', 1 of 'bad 2'") as raised,
+        sdk.begin(MODEL, capture=False) as version,
+    ):
+        for step in range(3):
+            version.log_metrics({"loss": step, "bad": step, "rate": step, "auc": step}, step)
+        version.log_metric("bad 2", 1)
+    assert [violation.path for violation in raised.value.violations] == ["metrics.bad"]
+    assert "commit" not in hostile.calls
+    version.log_metric("loss", 3, 3)
+    version.commit()
+    assert kept == {"loss": [0, 1, 2, 3], "rate": [0, 1, 2], "auc": [0, 1, 2]}
+    assert numbers == list(range(1, 11))
+
+
+def test_a_clock_beyond_year_9999_costs_the_points_that_it_stamped(
+    client: wb.Client, new_model: Callable[[], str], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with client.begin(new_model(), capture=False) as version:
+        version.add(weights)
+        version.log_metric("loss", 0.5, 1)
+        version.wait()
+        with monkeypatch.context() as clock:
+            clock.setattr("weighbridge.metric_stream.time_ns", lambda: 10**21)
+            version.log_metric("loss", 0.25, 2)
+        with pytest.raises(wb.InvalidRequest, match=r"no others: 1 of 'loss'[^$]*beyond the years 1 to 9999"):
+            version.wait()
+        version.log_metric("loss", 0.125, 3)
+    assert version.result is not None
+    assert client.metrics(version.result.version.ref)["loss"].steps.tolist() == [1, 3]
+
+
+SAID = "the version would have 10001 metrics; it has at most 10000. Log fewer, or less often"
+
+
+def test_one_metric_too_many_is_refused_clearly_however_it_comes(
+    client: wb.Client, new_model: Callable[[], str], weights: Path
+) -> None:
+    with client.begin(new_model(), capture=False) as version:
+        version.add(weights)
+        with pytest.raises(wb.LimitExceeded) as at_once:
+            version.log_metrics({f"layer-{number}": number for number in range(10_001)})
+        for number in range(10_000):
+            version.log_metric(f"layer-{number}", number)
+        with pytest.raises(wb.LimitExceeded) as one_more:
+            version.log_metric("one-more", 1)
+        version.log_metric("layer-0", 2, step=1)
+    assert (at_once.value.message, one_more.value.message) == (SAID, SAID)
+    assert [violation.path for violation in one_more.value.violations] == ["metrics.one-more"]
+    assert version.result is not None
+    ref = version.result.version.ref
+    assert len(client.metrics(ref)) == 10_000
+    with pytest.raises(wb.LimitExceeded) as late:
+        client.log_metrics(ref, [wb.MetricPoint(f"late-{number}", number) for number in range(10_001)])
+    assert late.value.message == SAID
+
+
+def test_one_point_too_many_is_refused_and_all_before_it_are_kept(
+    client: wb.Client, new_model: Callable[[], str], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_stream, "METRIC_POINTS_PER_VERSION", 1000)
+    with client.begin(new_model(), capture=False) as version:
+        version.add(weights)
+        for step in range(1000):
+            version.log_metric("loss", 0.5, step)
+            if step == 300:
+                version.wait()
+        with pytest.raises(wb.LimitExceeded, match="would have 1001 points of metrics; it has at most 1000"):
+            version.log_metric("loss", 0.5, 1000)
+    assert version.result is not None
+    assert client.metrics(version.result.version.ref)["loss"].steps.tolist() == list(range(1000))
+
+
 @pytest.mark.parametrize("last", [0, 1, 3])
 def test_an_answer_about_other_points_is_refused(hostile: HostileServer, sdk: wb.Client, last: int) -> None:
     hostile.log_metrics = lambda request, context: versions_pb2.LogMetricsResponse(last_sequence=last)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from pathlib import PurePosixPath
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from weighbridge.core.errors import InvalidPath, LimitExceeded
 from weighbridge.core.limits import FILES_PER_VERSION, PATH_BYTES
-from weighbridge.core.paths import check_paths
+from weighbridge.core.paths import TakenPaths, check_paths
 
 TRICKY = st.text(st.sampled_from("./\\\0aA~:é \u0301"), max_size=12)
 
@@ -90,6 +91,54 @@ def test_a_collision_names_both_paths(first: str, second: str) -> None:
 def test_nothing_is_file_and_folder_at_once(paths: tuple[str, str]) -> None:
     holder, inside = sorted(paths, key=len)
     assert refusals(*paths) == {inside: f"needs a folder where {holder!r} is a file"}
+
+
+def test_the_same_path_twice_does_not_differ_in_case() -> None:
+    assert refusals("model.bin", "model.bin") == {"model.bin": "collides with another file of the same path"}
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("aAb/"), min_size=1, max_size=5).filter(lambda path: not set(path.split("/")) & {""}),
+        max_size=6,
+    ),
+    st.integers(0, 6),
+)
+def test_in_parts_as_much_is_refused_as_at_once(paths: list[str], at: int) -> None:
+    taken = TakenPaths()
+    for begin, end in ((0, at), (at, len(paths))):
+        said = said_of(lambda part: taken.take((path, "") for path in part), paths[begin:end])
+        assert said == said_of(check_paths, paths[:end])
+        if said:
+            return
+
+
+def said_of(check: Callable[[list[str]], None], paths: list[str]) -> list[tuple[str, str]]:
+    """What is said of paths, and of which."""
+    try:
+        check(paths)
+    except InvalidPath as refusal:
+        return sorted((violation.path, violation.message) for violation in refusal.violations)
+    return []
+
+
+def test_a_part_that_is_refused_takes_no_path() -> None:
+    taken = TakenPaths()
+    taken.take([("a/b", "")])
+    for part in (["c", "a"], ["c", "A/B"], ["c", "a/b/c"], ["c", "/"]):
+        with pytest.raises(InvalidPath):
+            taken.take((path, "") for path in part)
+    taken.take([("c", ""), ("a/c", "")])
+
+
+@pytest.mark.timeout(20)
+def test_paths_that_come_one_by_one_are_not_checked_again_and_again() -> None:
+    """That would be 200 million checks."""
+    taken = TakenPaths()
+    for number in range(FILES_PER_VERSION):
+        taken.take([(f"checkpoints/{number % 100}/{number}.bin", "")])
+    with pytest.raises(LimitExceeded):
+        taken.take([("one more", "")])
 
 
 def test_as_many_files_as_a_version_may_hold() -> None:

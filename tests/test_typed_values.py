@@ -24,7 +24,7 @@ from weighbridge.core.values import Scalar
         ("null", "null"),
         ("[1]", "[1]"),
         ("NaN", "NaN"),
-        ("1234e5678", "1234e5678"),
+        ("1234e5678", float("inf")),
         ("1e-400", "1e-400"),
         (" 1", " 1"),
         ("1 ", "1 "),

@@ -12,6 +12,10 @@ import pytest
 import weighbridge as wb
 from conftest import RunningServer
 from weighbridge.core.limits import CHUNK_BYTES
+from weighbridge.v1 import versions_pb2
+
+RECONNECTS_S = 4.0
+"""A little longer than gRPC waits before it looks again whether a server is back."""
 
 
 @pytest.fixture
@@ -59,6 +63,118 @@ def test_two_adds_that_are_too_much_together_are_refused(
     with pytest.raises(wb.LimitExceeded), client.begin(new_model()) as version:
         version.add(weights)
         version.add(tmp_path / "large.bin")
+
+
+def notes(raised: pytest.ExceptionInfo[wb.WeighbridgeError]) -> str:
+    return "\n".join(raised.value.__notes__)
+
+
+@pytest.mark.parametrize("added", ["before", pytest.param("while it is away", marks=pytest.mark.long)])
+def test_a_server_that_is_away_at_the_block_s_end_is_waited_for_behind_it(
+    own_server: RunningServer, weights: Path, tmp_path: Path, added: str
+) -> None:
+    """Days of training hang on it."""
+    own_server.listen = own_server.address
+    with wb.connect(own_server.address, retry_limit_s=RECONNECTS_S) as client:
+        with pytest.raises(wb.Unavailable) as raised, client.begin("a.b.c", capture=False) as version:
+            version.log_metric("loss", 0.5, 1)
+            if added == "before":
+                version.add(weights)
+                version.wait()
+            own_server.kill()
+            if added != "before":
+                version.add(weights)
+            version.log_metric("loss", 0.25, 2)
+        assert "when the server is back, call its commit() again" in notes(raised)
+        own_server.start()
+        version.log_metric("loss", 0.125, 3)
+        committed = version.commit()
+        assert committed.version.ref == "a.b.c:1"
+        assert committed.chunks_sent == 10
+        assert client.metrics("a.b.c:1")["loss"].values.tolist() == [0.5, 0.25, 0.125]
+        out = client.pull("a.b.c:1", tmp_path / "out")
+        assert (out / "weights.bin").read_bytes() == weights.read_bytes()
+
+
+@pytest.mark.long
+def test_uploads_that_failed_while_the_server_was_away_are_tried_again_by_the_next_add(
+    own_server: RunningServer, weights: Path, tmp_path: Path
+) -> None:
+    own_server.listen = own_server.address
+    more = tmp_path / "more.bin"
+    more.write_bytes(b"more")
+    with wb.connect(own_server.address, retry_limit_s=RECONNECTS_S) as client:
+        with client.begin("a.b.c", capture=False) as version:
+            own_server.kill()
+            version.add(weights)
+            with pytest.raises(wb.Unavailable):
+                version.wait()
+            own_server.start()
+            version.add(more)
+        assert version.result is not None
+        assert [file.path for file in client.files("a.b.c:1")] == ["more.bin", "weights.bin"]
+
+
+def test_files_that_were_forgotten_can_be_added_behind_the_block(
+    client: wb.Client, new_model: Callable[[], str], weights: Path
+) -> None:
+    with pytest.raises(wb.InvalidRequest, match="at least one file") as raised, client.begin(new_model()) as version:
+        version.log_metric("loss", 0.5)
+    assert "The upload stays open for a day: mend what is wrong (add, " in notes(raised)
+    version.add(weights)
+    assert version.commit().version.files_total == 1
+
+
+def test_a_file_that_changed_is_taken_as_it_is_by_the_next_commit(
+    client: wb.Client, new_model: Callable[[], str], weights: Path, tmp_path: Path
+) -> None:
+    class Rewriting:
+        """Something still writes to the file when its upload begins; once."""
+
+        def begin(self, files_total: int, bytes_total: int) -> None:
+            if weights.stat().st_size > 3:
+                weights.write_bytes(b"new")
+
+        def advance(self, raw_bytes: int, moved_bytes: int) -> None:
+            pass
+
+    model = new_model()
+    with pytest.raises(wb.SourceChanged) as raised, client.begin(model, progress=Rewriting()) as version:
+        version.add(weights)
+    assert "call its commit(), which sends them as they are then" in notes(raised)
+    version.commit()
+    assert (client.pull(model, tmp_path / "out") / "weights.bin").read_bytes() == b"new"
+
+
+def test_an_upload_that_somebody_ended_is_given_up(
+    client: wb.Client, new_model: Callable[[], str], weights: Path
+) -> None:
+    with pytest.raises(wb.UploadEnded) as raised, client.begin(new_model(), capture=False) as version:
+        version.add(weights)
+        version.wait()
+        end = versions_pb2.AbortVersionRequest(upload_id=version._upload.upload_id)
+        client._connection.call(client._connection.versions.AbortVersion, end)
+    assert not hasattr(raised.value, "__notes__")
+    with pytest.raises(wb.UsageError, match="begin another"):
+        version.commit()
+
+
+def test_two_files_of_one_path_are_both_named(
+    client: wb.Client, new_model: Callable[[], str], weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / weights.name
+    other.write_bytes(b"other")
+    with client.begin(new_model(), capture=False) as version:
+        version.add(weights)
+        with pytest.raises(wb.InvalidPath) as refused:
+            version.add(other)
+        assert [violation.path for violation in refused.value.violations] == ["weights.bin"]
+        assert f"{weights} and {other} both have it" in refused.value.violations[0].message
+        with pytest.raises(wb.InvalidPath, match=f"was added twice, from {weights}"):
+            version.add(weights)
+    assert version.result is not None
+    assert version.result.version.files_total == 1
 
 
 def damage(server: RunningServer) -> None:

@@ -161,7 +161,9 @@ class Client(
     AdminCalls,
     WebhookCalls,
 ):
-    """A client of one server. A context manager; safe to use from several threads.
+    """A client of one server. A context manager; safe to use from several threads of the process that made it.
+
+    Connect anew in a process that is forked from that one.
 
     Every method raises the ``WeighbridgeError`` that says what was wrong: ``Unavailable`` when no server
     answers, otherwise those that it names.

@@ -3,7 +3,8 @@
 What ``log`` costs is what training pays, and between two steps of a training the processor's caches hold none of this
 code: so it touches little, and does nothing but append. A thread takes what has come every two seconds, and sends it
 until it is answered; while the server is away, points wait here. Every request carries the number of its first point:
-one that the server has already adds nothing.
+one that the server has already adds nothing. What the server refuses is dropped, which is told once: it would be
+refused again, and nothing behind it could be sent.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ import threading
 import uuid
 from array import array
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import time_ns
 from typing import SupportsFloat
 
-from weighbridge.core.errors import DataLoss, InvalidRequest, Violation, WeighbridgeError
-from weighbridge.core.limits import METRIC_POINTS_PER_CALL
+from weighbridge.core.errors import DataLoss, InvalidRequest, LimitExceeded, UsageError, Violation, WeighbridgeError
+from weighbridge.core.limits import (
+    METRIC_POINTS_PER_CALL,
+    METRIC_POINTS_PER_VERSION,
+    METRICS_PER_VERSION,
+    check_metric_limit,
+)
 from weighbridge.core.record_check import metric_name_violations, metric_number_violations, whole_step
 from weighbridge.given_up import GivenUp
 from weighbridge.v1 import records_pb2, versions_pb2
@@ -36,6 +42,9 @@ LOOSE_POINTS = 65_536
 
 BUFFERED_POINTS = 2_000_000
 """Most points that wait for the server, 24 bytes each: half an hour of a thousand a second."""
+
+_NAMED = 5
+"""Most metrics that a message names of those whose points were dropped."""
 
 
 @dataclass
@@ -59,7 +68,7 @@ class MetricStream:
         self._loose: deque[tuple[str, int, int, float]] = deque()
         """Name, step, time in ns and value, as they came."""
         self._names: set[str] = set()
-        """Those that are known to be right."""
+        """Those that are known to be right, which are all that the upload has: nobody else logs to it."""
         self._attend_at = 0
         """``log`` looks around when so many points are loose."""
         self._connection = connection
@@ -72,12 +81,18 @@ class MetricStream:
         self._buffered = 0
         self._outgoing: deque[Batch] = deque()
         self._outgoing_points = 0
+        self._taken = 0
+        """How many points came that are not loose any more, but for those that were dropped."""
         self._next_sequence = 1
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()  # of the thread; each has its own
         self._away: WeighbridgeError | None = None
         """Why what waits is not sent now; it is tried again."""
-        self._fault: WeighbridgeError | None = None
+        self._refusal: WeighbridgeError | None = None
+        """Why the server refused points, which nobody was told yet."""
+        self._dropped: dict[str, int] = {}
+        """How many of which metrics."""
+        self._ended: WeighbridgeError | None = None
         """Why nothing more will be sent."""
 
     def log(self, name: str, value: SupportsFloat, step: int) -> None:
@@ -85,8 +100,9 @@ class MetricStream:
 
         Raises:
             InvalidRequest: the name or a number cannot be taken.
-            WeighbridgeError: why points could not be sent: the server refused them, or has been away so long that
-                there is no room for more.
+            LimitExceeded: it would be more than a version has.
+            WeighbridgeError: why points before it could not be sent: the server refused them, or has been away so long
+                that there is no room for more. This one is not added.
         """
         loose = self._loose
         try:
@@ -105,9 +121,12 @@ class MetricStream:
 
     def log_all(self, values: Mapping[str, SupportsFloat], step: int) -> None:
         """Adds a point to each of several metrics; to none, where one cannot be taken. Raises as ``log``."""
+        if not isinstance(values, Mapping):
+            raise UsageError(f"metrics are a mapping of names to values, such as {{'loss': 0.31}}, not {values!r:.80}")
         wrong = [violation for name, value in values.items() for violation in _violations(name, value, step)]
         if wrong:
             raise _refused(wrong)
+        self._check_names(name for name in values if name not in self._names)
         for name, value in values.items():
             self.log(name, value, step)
 
@@ -115,24 +134,48 @@ class MetricStream:
         """Waits until every point is on the server.
 
         Raises:
-            WeighbridgeError: why they cannot be sent; they stay here, for another try.
+            WeighbridgeError: why they cannot be sent; they stay here, for another try. Or, when all others are on the
+                server, why it refused some, which are dropped.
         """
-        self._stop()
+        self.pause()
         with self._sending:
-            if self._fault is not None:
-                raise self._fault
+            if self._ended is not None:
+                raise self._ended
             self._collect()
             while self._outgoing:
                 try:
                     self._send_next(tried_again=True)
                 except WeighbridgeError as error:
                     raise self._waiting(error) from error
+            with self._changed:
+                self._tell_refusal()
+
+    def pause(self) -> None:
+        """Ends the thread, until more is logged; what it did not send is still outgoing."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._stopping.set()
+            self._attend_at = 0
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
 
     def end(self, why: WeighbridgeError) -> None:
         """Sends no more; ``why`` is raised by who logs more."""
         with self._changed:
-            self._fault = why
-        self._stop()
+            self._ended = why
+        self.pause()
+
+    def leave_to_parent(self, why: WeighbridgeError) -> None:
+        """In a process that was forked: as ``end``. What was logged before is the other process's to send.
+
+        Both would send under one writer's numbers, and the server would take the points of the one for those of the
+        other. No thread is here, and no lock is taken: one may have been held.
+        """
+        self._changed, self._sending = threading.Condition(), threading.Lock()
+        self._thread = None
+        self._ended = why
+        self._attend_at = 0
 
     # -- what ``log`` does seldom --------------------------------------------------------------
 
@@ -143,13 +186,14 @@ class MetricStream:
         with self._changed:
             if len(self._loose) >= self._attend_at:
                 self._attend()
-            self._names.add(name)
+            if name not in self._names:
+                self._check_names([name])
+                self._names.add(name)
             self._loose.append((name, whole_step(step), time_ns(), float(value)))
 
     def _attend(self) -> None:
         """Has the points sent, and waits, or fails, where there is no room for more."""
-        if self._fault is not None:
-            raise self._fault
+        self._check_going()
         if self._thread is None or not self._thread.is_alive():
             self._stopping = threading.Event()
             self._thread = threading.Thread(
@@ -163,10 +207,37 @@ class MetricStream:
             if self._away is not None:
                 raise self._waiting(self._away)
             self._changed.wait()
-            if self._fault is not None:
-                raise self._fault
-        room = BUFFERED_POINTS - self._buffered - self._outgoing_points
+            self._check_going()
+        check_metric_limit("points of metrics", self._taken + len(self._loose) + 1, METRIC_POINTS_PER_VERSION)
+        room = min(BUFFERED_POINTS - self._buffered - self._outgoing_points, METRIC_POINTS_PER_VERSION - self._taken)
         self._attend_at = min(SEND_POINTS if len(self._loose) < SEND_POINTS else LOOSE_POINTS, room)
+
+    def _check_going(self) -> None:
+        """Raises what ends the sending, or ended the sending of some."""
+        if self._ended is not None:
+            raise self._ended
+        if self._away is not None and not self._away.retryable:
+            raise self._away
+        self._tell_refusal()
+
+    def _tell_refusal(self) -> None:
+        refusal, dropped = self._refusal, self._dropped
+        if refusal is None:
+            return
+        self._refusal, self._dropped = None, {}
+        named = [f"{points} of {name!r}" for name, points in list(dropped.items())[:_NAMED]]
+        if rest := list(dropped.values())[_NAMED:]:
+            named.append(f"{sum(rest)} of {len(rest)} other metrics")
+        raise type(refusal)(
+            f"{refusal.message}. These points were dropped, and no others: {', '.join(named)}",
+            violations=refusal.violations,
+            details=refusal.details,
+        )
+
+    def _check_names(self, new: Iterable[str]) -> None:
+        count = len(self._names)
+        for place, name in enumerate(new, start=1):
+            check_metric_limit("metrics", count + place, METRICS_PER_VERSION, f"metrics.{name}")
 
     def _points(self) -> int:
         return len(self._loose) + self._buffered + self._outgoing_points
@@ -184,6 +255,7 @@ class MetricStream:
             points.times.append(time // 1000)
             points.values.append(value)
         self._buffered += count
+        self._taken += count
 
     # -- the thread ----------------------------------------------------------------------------
 
@@ -198,7 +270,8 @@ class MetricStream:
         with self._changed:
             self._changed.wait_for(lambda: self._waits() > 0 or stopping.is_set())
             self._changed.wait_for(lambda: self._waits() >= SEND_POINTS or stopping.is_set(), timeout=SEND_INTERVAL_S)
-            return not stopping.is_set() and self._fault is None
+            going = self._ended is None and (self._away is None or self._away.retryable)
+            return going and not stopping.is_set()
 
     def _waits(self) -> int:
         return len(self._loose) + self._buffered
@@ -217,23 +290,12 @@ class MetricStream:
                     return  # for good, or ``flush`` goes on
 
     def _note(self, error: WeighbridgeError | None) -> None:
-        """What ``log`` and ``flush`` need to know of how sending goes."""
+        """What ``log`` needs to know of how sending goes."""
         with self._changed:
             self._away = error
             if error is not None and not error.retryable:
-                self._fault = error
                 self._attend_at = 0
             self._changed.notify_all()
-
-    def _stop(self) -> None:
-        """Ends the thread; what it did not send is still outgoing."""
-        with self._changed:
-            thread, self._thread = self._thread, None
-            self._stopping.set()
-            self._attend_at = 0
-            self._changed.notify_all()
-        if thread is not None:
-            thread.join()
 
     # -- sending, by whoever holds ``_sending`` ------------------------------------------------
 
@@ -248,7 +310,7 @@ class MetricStream:
 
     def _send_next(self, *, tried_again: bool) -> None:
         batch = self._outgoing[0]
-        points = sum(len(curve.values) for curve in batch.values())
+        points = _count(batch)
         request = versions_pb2.LogMetricsRequest(
             upload_id=self._upload_id,
             writer=self._writer,
@@ -259,7 +321,17 @@ class MetricStream:
             ],
         )
         log_metrics = self._connection.versions.LogMetrics
-        answer = self._connection.call(log_metrics, request, tried_again=tried_again, given_up=self._given_up)
+        try:
+            answer = self._connection.call(log_metrics, request, tried_again=tried_again, given_up=self._given_up)
+        except (InvalidRequest, LimitExceeded) as refusal:
+            if any(violation.path == "first_sequence" for violation in refusal.violations):
+                raise  # the server lost points before these, which are not what is wrong
+            self._outgoing.popleft()
+            if len(batch) > 1:  # only what is refused by itself is dropped
+                self._outgoing.extendleft(reversed(_halves(batch)))
+            else:
+                self._drop(batch, refusal)
+            return
         last = self._next_sequence + points - 1
         if answer.last_sequence != last:
             raise DataLoss(
@@ -271,6 +343,17 @@ class MetricStream:
             self._outgoing_points -= points
         self._note(None)
 
+    def _drop(self, batch: Batch, refusal: WeighbridgeError) -> None:
+        with self._changed:
+            for name, curve in batch.items():
+                self._dropped[name] = self._dropped.get(name, 0) + len(curve.values)
+            self._refusal = self._refusal or refusal
+            self._away = None
+            self._outgoing_points -= _count(batch)
+            self._taken -= _count(batch)
+            self._attend_at = 0
+            self._changed.notify_all()
+
     def _waiting(self, error: WeighbridgeError) -> WeighbridgeError:
         return type(error)(
             f"{error.message}. Points of metrics that wait to be sent: {self._points()}",
@@ -281,7 +364,7 @@ class MetricStream:
 
 
 def _batches(taken: Batch) -> Iterator[Batch]:
-    """The points in groups that one request may have."""
+    """The points in groups that one request may have; it may have as many metrics as a version."""
     batch: Batch = {}
     room = METRIC_POINTS_PER_CALL
     for name, points in taken.items():
@@ -297,6 +380,16 @@ def _batches(taken: Batch) -> Iterator[Batch]:
                 batch, room = {}, METRIC_POINTS_PER_CALL
     if batch:
         yield batch
+
+
+def _halves(batch: Batch) -> tuple[Batch, Batch]:
+    """A request's points as those of two requests, of half of its metrics each."""
+    curves = list(batch.items())
+    return dict(curves[: len(curves) // 2]), dict(curves[len(curves) // 2 :])
+
+
+def _count(batch: Batch) -> int:
+    return sum(len(curve.values) for curve in batch.values())
 
 
 def _violations(name: str, value: object, step: object) -> Iterator[Violation]:

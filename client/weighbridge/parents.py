@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 from weighbridge.core.errors import (
@@ -11,6 +11,7 @@ from weighbridge.core.errors import (
     InvalidReference,
     ModelDeleted,
     ModelNotFound,
+    UsageError,
     VersionNotFound,
     Violation,
     WeighbridgeError,
@@ -28,10 +29,11 @@ def pinned(given: Parents, resolve: Callable[[str], str]) -> tuple[Parent, ...]:
     """Each as the version that it stands for now, which ``resolve`` tells of a reference.
 
     Raises:
+        UsageError: something is neither a reference nor a ``Parent``.
         InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, AliasNotFound: as of the first
             that cannot be found; where there are several, with a violation for each.
     """
-    items = [given] if isinstance(given, str | Parent) else list(given or ())
+    items = _items(given)
     found: list[Parent] = []
     faults: dict[int, WeighbridgeError] = {}
     for place, item in enumerate(items):
@@ -48,3 +50,17 @@ def pinned(given: Parents, resolve: Callable[[str], str]) -> tuple[Parent, ...]:
         raise first
     violations = [Violation(f"parents[{place}].ref", each.message) for place, each in faults.items()]
     raise type(first)(first.message, violations=violations, details=first.details)
+
+
+def _items(given: Parents) -> list[str | Parent]:
+    if given is None:
+        return []
+    items = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    for item in items:
+        if not isinstance(item, str | Parent):  # callers without a type checker
+            ref = getattr(item, "ref", None)
+            instead = f"its ref, {ref!r}" if isinstance(ref, str) else "a reference, such as 'name:7'"
+            raise UsageError(
+                f"a {type(item).__name__} is no parent; give {instead}, or wb.Parent(ref, wb.Relation.DISTILLED)"
+            )
+    return items

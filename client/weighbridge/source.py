@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +13,7 @@ from weighbridge.core.chunks import ChunkRef
 from weighbridge.core.digest import chunk_digest
 from weighbridge.core.errors import SourceChanged, SourceUnreadable, Violation
 from weighbridge.core.limits import CHUNK_BYTES, CHUNKS_PER_VERSION, check_limit
-from weighbridge.core.paths import PARTIAL_PREFIX, check_paths
+from weighbridge.core.paths import PARTIAL_PREFIX, TakenPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +49,39 @@ def scan(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
     if not sources:
         raise SourceUnreadable("there is no file to push: the folder is empty")
     sources.sort(key=lambda source: source.path)
-    check_sources(sources)
+    SourcesTogether().take(sources)
     return sources
 
 
-def check_sources(sources: list[Source]) -> None:
-    """Checks that one version can hold all of these.
+def scan_again(sources: Sequence[Source]) -> list[Source]:
+    """The same files as they are now.
 
     Raises:
-        InvalidPath, LimitExceeded: it cannot.
+        SourceUnreadable: something is absent, unreadable or not a regular file; one violation each.
     """
-    check_paths(source.path for source in sources)
-    chunks_total = sum(-(-source.size_bytes // CHUNK_BYTES) for source in sources)
-    check_limit("chunks of 2 MiB", chunks_total, CHUNKS_PER_VERSION)
+    found = [_found_again(source) for source in sources]
+    if violations := [item for item in found if isinstance(item, Violation)]:
+        raise SourceUnreadable("some of what should be pushed cannot be read any more", violations=violations)
+    return [item for item in found if isinstance(item, Source)]
+
+
+class SourcesTogether:
+    """What the files of one version come to, which is added to it in parts."""
+
+    def __init__(self) -> None:
+        self._paths = TakenPaths()
+        self._chunks = 0
+
+    def take(self, sources: Sequence[Source]) -> None:
+        """Adds files, all of them or none.
+
+        Raises:
+            InvalidPath, LimitExceeded: one version cannot hold these and those before.
+        """
+        chunks = self._chunks + sum(-(-source.size_bytes // CHUNK_BYTES) for source in sources)
+        check_limit("chunks of 2 MiB", chunks, CHUNKS_PER_VERSION)
+        self._paths.take((source.path, str(source.local)) for source in sources)
+        self._chunks = chunks
 
 
 def _walk(local: Path, path: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:
@@ -76,12 +96,23 @@ def _walk(local: Path, path: str, above: tuple[tuple[int, int], ...]) -> Iterato
             yield Violation(str(local), "is a link to a folder that contains it")
         else:
             yield from _walk_folder(local, path + "/", (*above, identity))
-    elif not stat.S_ISREG(status.st_mode):
-        yield Violation(str(local), f"is a {_kind(status.st_mode)}, not a regular file")
-    elif not os.access(local, os.R_OK):
-        yield Violation(str(local), "may not be read by this user")
     else:
-        yield Source(local, path, status.st_size, status.st_mtime_ns)
+        yield _file(local, path, status)
+
+
+def _found_again(source: Source) -> Source | Violation:
+    try:
+        return _file(source.local, source.path, source.local.stat())
+    except OSError as fault:
+        return Violation(str(source.local), _why(fault))
+
+
+def _file(local: Path, path: str, status: os.stat_result) -> Source | Violation:
+    if not stat.S_ISREG(status.st_mode):
+        return Violation(str(local), f"is a {_kind(status.st_mode)}, not a regular file")
+    if not os.access(local, os.R_OK):
+        return Violation(str(local), "may not be read by this user")
+    return Source(local, path, status.st_size, status.st_mtime_ns)
 
 
 def _walk_folder(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[Source | Violation]:
@@ -106,6 +137,7 @@ def _why(fault: OSError) -> str:
 
 def _kind(mode: int) -> str:
     kinds = (
+        (stat.S_ISDIR, "folder"),
         (stat.S_ISFIFO, "pipe"),
         (stat.S_ISSOCK, "socket"),
         (stat.S_ISBLK, "device"),

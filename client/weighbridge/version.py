@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, SupportsFloat
 
+from weighbridge.added import AddedFiles
 from weighbridge.begin import begin_upload
 from weighbridge.capture.background import Capture
 from weighbridge.capture.energy import tracked_energy
@@ -20,10 +19,12 @@ from weighbridge.core.errors import (
     ChunksMissing,
     DataLoss,
     DeadlineExceeded,
-    PolicyRefused,
-    SchemaViolated,
+    SourceChanged,
+    SourceUnreadable,
     StorageFailed,
     Unavailable,
+    UploadEnded,
+    UploadNotFound,
     UsageError,
     WeighbridgeError,
 )
@@ -31,7 +32,7 @@ from weighbridge.core.manifest import FileManifest, manifest_digest
 from weighbridge.core.record_check import check_record
 from weighbridge.core.record_form import check_record_bytes
 from weighbridge.core.refs import version_ref
-from weighbridge.core.scalars import plain
+from weighbridge.core.scalars import plain, plain_number, plain_specs
 from weighbridge.core.values import (
     Dataset,
     Energy,
@@ -41,17 +42,18 @@ from weighbridge.core.values import (
     TensorSpec,
     Version,
 )
-from weighbridge.given_up import GivenUp, results
+from weighbridge.forked import keep_to_this_process
+from weighbridge.given_up import GivenUp
+from weighbridge.lease import Lease
 from weighbridge.metric_stream import MetricStream
 from weighbridge.progress import Progress
 from weighbridge.push import FileUpload
-from weighbridge.source import Source, check_sources, scan
+from weighbridge.source import Source, scan
 from weighbridge.v1 import transfer_pb2, versions_pb2
 from weighbridge.wire import convert, file_stream
 from weighbridge.wire.connection import LANES, Connection
 from weighbridge.wire.remote_store import RemoteStore
 
-_RENEW_INTERVAL_S = 600.0
 _ABORT_LIMIT_S = 5.0
 """Somebody may have pressed Ctrl-C, and a lease runs out by itself."""
 
@@ -73,11 +75,15 @@ class Pushed:
 class VersionInProgress:
     """A version that is being made. A context manager: commits when its block ends without an exception.
 
-    Where the block ends with one, the version is given up. Where the commit is refused by the schema or a policy, it
-    is not: it can be mended and committed after the block, or given up by ``abort``.
+    Where the block ends with one, the version is given up. Where it is the commit that fails, it is not, whether the
+    server refuses it or is away: it can be mended and committed behind the block, or given up by ``abort``. A note on
+    the exception says so.
 
     Made by ``Client.begin``. The methods may be called from one thread at a time; files are uploaded in
     the background, so that training goes on.
+
+    It belongs to the process that began it. In one that is forked from that, such as by ``multiprocessing``, every
+    method raises ``UsageError``, and whatever ends there ends nothing here: hand the values back to this process.
     """
 
     def __init__(
@@ -98,16 +104,20 @@ class VersionInProgress:
             for lane in range(LANES)
         ]
         self._files = FileUpload(lanes, progress, lambda: connection.patience(self._given_up), self._given_up)
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="weighbridge-upload")
-        self._added: list[Future[list[FileManifest]]] = []
-        self._sources: list[Source] = []
-        self._ended = threading.Event()
-        self._unattended = threading.Event()
-        """Nobody may come back: the lease is left to run out, and the next call would open the upload again."""
-        self._renewer = threading.Thread(target=self._keep_lease, name="weighbridge-lease", daemon=True)
-        self._renewer.start()
+        self._added = AddedFiles(self._upload_files)
+        self._lease = Lease(connection, self._upload.upload_id)
+        self._over: str | None = None
+        """Why nothing more can be done with it, here or at all."""
+        self._elsewhere = False
+        """Whether another process began it, of which this one is a fork."""
         self.result: Pushed | None = None
         """Set when the version is committed."""
+        keep_to_this_process(self)
+
+    def forked(self) -> None:
+        """See ``OfOneProcess``."""
+        self._over, self._elsewhere = _ELSEWHERE, True
+        self._metrics.leave_to_parent(UsageError(_ELSEWHERE))
 
     @property
     def model(self) -> str:
@@ -137,7 +147,9 @@ class VersionInProgress:
 
         Raises:
             InvalidRequest: the name is empty or too long, or the value or the step is no number.
-            WeighbridgeError: why earlier points could not be sent, or are too many to wait.
+            LimitExceeded: it would be one metric, or one point, more than a version has.
+            WeighbridgeError: why earlier points could not be sent, or are too many to wait. Points that the server
+                refused are dropped, which is raised once. The point of this call is not recorded.
         """
         self._metrics.log(name, value, step)
 
@@ -159,7 +171,7 @@ class VersionInProgress:
         Raises:
             InvalidRequest: a name is empty, or a dimension is neither -1 nor a length.
         """
-        self._change(signature=Signature(tuple(inputs), tuple(outputs)))
+        self._change(signature=Signature(plain_specs("inputs", inputs), plain_specs("outputs", outputs)))
 
     def log_energy(
         self, *, kwh: float | None = None, gco2e: float | None = None, region: str = "", method: str = ""
@@ -175,7 +187,7 @@ class VersionInProgress:
         Raises:
             InvalidRequest: a number is negative, NaN or infinite.
         """
-        self._change(energy=Energy(kwh, gco2e, region, method))
+        self._change(energy=Energy(plain_number(kwh), plain_number(gco2e), region, method))
 
     def track_energy(self, **options: Any) -> AbstractContextManager[None]:
         """Measures a ``with`` block by codecarbon and records what it took; blocks that follow are added.
@@ -200,8 +212,8 @@ class VersionInProgress:
         self._record = record
 
     def _require_open(self) -> None:
-        if self._ended.is_set():
-            raise _over()
+        if self._over is not None:
+            raise UsageError(self._over)
 
     # -- files ---------------------------------------------------------------------------------
 
@@ -213,32 +225,29 @@ class VersionInProgress:
 
         Raises:
             SourceUnreadable, InvalidPath, LimitExceeded: before a byte is sent.
-            WeighbridgeError: what an earlier ``add`` failed with.
+            WeighbridgeError: what an earlier ``add`` failed with, unless it was for a server that was away. The next
+                call tries that one again; these files are not added.
         """
         self._require_open()
-        for earlier in self._added:
-            if earlier.done():
-                earlier.result()
-        self.add_sources(scan(paths))
+        self._added.add(scan(paths))
 
     def add_sources(self, sources: list[Source]) -> None:
         """As ``add``, for what was scanned already."""
         self._require_open()
-        check_sources([*self._sources, *sources])
-        self._sources += sources
-        self._added.append(self._worker.submit(self._upload_files, sources))
+        self._added.add(sources)
 
     def wait(self) -> None:
         """Waits until everything that was added or logged is on the server, safe but not visible.
 
         Raises:
-            WeighbridgeError: what an ``add`` failed with, or why metrics cannot be sent.
+            WeighbridgeError: what an ``add`` failed with, which the next call tries again; or why metrics cannot be
+                sent, or were refused.
         """
-        for added in self._added:
-            results([added])
+        self._require_open()
+        self._added.files()
         self._metrics.flush()
 
-    def _upload_files(self, sources: list[Source]) -> list[FileManifest]:
+    def _upload_files(self, sources: Sequence[Source]) -> list[FileManifest]:
         files = self._files.add(sources)
         try:
             self._put_manifest(files)
@@ -265,21 +274,27 @@ class VersionInProgress:
     def commit(self) -> Pushed:
         """Waits for the uploads and the metrics, and makes the version visible. Called by the block's end.
 
+        Where it fails, what was uploaded stays: mend what is wrong, or wait for the server, and commit again; no file
+        is sent twice. Only ``UploadEnded`` and ``UploadNotFound`` are final.
+
         Raises:
             Unavailable, DeadlineExceeded, StorageFailed: the answer did not come, or an upload failed so. Where
-                the message says that the outcome is not known, the version may have been committed.
-            SchemaViolated, and what else the server refuses: nothing is visible, and what was uploaded stays. Mend the
-                record and commit again; no file is sent twice.
+                the message says that the outcome is not known, the version may have been committed; the same commit
+                again returns it.
+            SchemaViolated, and what else the server refuses: nothing is visible. Points of metrics that it refused are
+                dropped, which is raised once.
+            SourceChanged, SourceUnreadable: a file was not what it was when it was added; the next commit takes it as
+                it is then.
             WeighbridgeError: an upload failed; nothing is visible.
         """
         self._require_open()
-        files = [file for added in self._added for file in results([added])[0]]
+        files = self._added.files()
         self._metrics.flush()
         try:
             version = self._commit(files)
         except ChunksMissing:  # found damaged since they were brought: what lacks is sent again, once
             self._files.forget()
-            self._upload_files(self._sources)
+            files = self._added.again()
             version = self._commit(files)
         self._end()
         self.result = Pushed(
@@ -318,6 +333,8 @@ class VersionInProgress:
 
     def abort(self) -> None:
         """Gives the version up. What was uploaded is kept for a day, so that a next try need not send it."""
+        if self._elsewhere:
+            self._require_open()
         self._given_up.set()
         self._end()
         try:
@@ -328,10 +345,10 @@ class VersionInProgress:
             return  # the lease runs out by itself, and the caller has an error of its own to see
 
     def _end(self) -> None:
-        self._ended.set()
-        self._unattended.set()
-        self._metrics.end(_over())
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._over = _OVER
+        self._lease.let_go()
+        self._metrics.end(UsageError(_OVER))
+        self._added.end()
 
     def __enter__(self) -> VersionInProgress:
         return self
@@ -339,39 +356,52 @@ class VersionInProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._ended.is_set():
+        if self._elsewhere and error is None:
+            self._require_open()
+        if self._over is not None:
             return
         if error is not None:
             self.abort()
             return
         try:
             self.commit()
-        except (SchemaViolated, PolicyRefused) as refusal:
-            # What was trained for days is not thrown away for a tag.
-            refusal.add_note(_MENDABLE)
-            self._unattended.set()
+        except Exception as fault:
+            if isinstance(fault, _UNUSABLE) or self._given_up.is_set():
+                self.abort()
+                raise
+            # What was trained for days is not thrown away for a tag, or for a server that is away for an hour.
+            self._leave_open()
+            fault.add_note(_what_now(fault))
             raise
         except BaseException:
             self.abort()
             raise
 
-    def _keep_lease(self) -> None:
-        request = versions_pb2.RenewUploadRequest(upload_id=self._upload.upload_id)
-        while not self._unattended.wait(_RENEW_INTERVAL_S):
-            try:
-                self._connection.call(self._connection.versions.RenewUpload, request)
-            except WeighbridgeError:
-                continue  # the next call that matters says what is wrong
+    def _leave_open(self) -> None:
+        """Nobody may come back: nothing keeps the upload from running out. The next call opens it again."""
+        self._lease.let_go()
+        self._metrics.pause()
 
 
-_MENDABLE = (
-    "The upload stays open: mend the version (set_tags, log_metric, …) and call its commit(), and nothing is sent "
-    "again; or call its abort()."
+_UNUSABLE = (UploadEnded, UploadNotFound, UsageError)
+"""What a commit fails with for good. Of the last: the client is closed."""
+
+_OVER = "the version was committed or given up; begin another"
+_ELSEWHERE = (
+    "a version in progress belongs to the process that began it, and this process was forked from that one. Return the "
+    "values to it, or hand them over in a multiprocessing.Queue, and log, add and commit there"
 )
 
 
-def _over() -> UsageError:
-    return UsageError("the version was committed or given up; begin another")
+def _what_now(fault: Exception) -> str:
+    """What to do about a commit that failed."""
+    if isinstance(fault, WeighbridgeError) and fault.retryable:
+        what = "when the server is back, call its commit() again, and only what it lacks is sent"
+    elif isinstance(fault, SourceChanged | SourceUnreadable):
+        what = "when nothing writes to the files any more, call its commit(), which sends them as they are then"
+    else:
+        what = "mend what is wrong (add, set_tags, log_metric, …) and call its commit(), and nothing is sent again"
+    return f"The upload stays open for a day: {what}; or call its abort()."
 
 
 def _sum(before: float | None, more: float | None) -> float | None:

@@ -9,7 +9,12 @@ from datetime import UTC, datetime
 from weighbridge.calls.connected import Connected
 from weighbridge.core.curves import MetricCurve, curves_of, joined, part
 from weighbridge.core.errors import DataLoss, InternalError, UsageError
-from weighbridge.core.limits import METRIC_POINTS_PER_CALL, METRIC_POINTS_PER_VERSION
+from weighbridge.core.limits import (
+    METRIC_POINTS_PER_CALL,
+    METRIC_POINTS_PER_VERSION,
+    METRICS_PER_VERSION,
+    check_metric_limit,
+)
 from weighbridge.core.record_check import check_metrics
 from weighbridge.core.refs import parse_ref
 from weighbridge.core.unicode_check import check_unicode
@@ -32,10 +37,15 @@ class MetricCalls(Connected):
             InvalidName, InvalidReference, ModelNotFound, ModelDeleted, VersionNotFound, VersionDeleted, AliasNotFound.
         """
         parse_ref(ref)
+        if not isinstance(points, Iterable):  # callers without a type checker
+            raise UsageError(
+                f"points is a list, such as [wb.MetricPoint('auc', 0.94)]; this is a {type(points).__name__}"
+            )
         given = list(points)
         if not given:
             raise UsageError("there are no points to log")
         check_metrics(given)
+        check_metric_limit("metrics", len({point.name for point in given}), METRICS_PER_VERSION)
         from weighbridge.core.curve_check import check_curves  # loads numpy
 
         batches = list(_batches(curves_of(given, datetime.now(UTC))))
@@ -98,7 +108,7 @@ class MetricCalls(Connected):
 
 
 def _batches(curves: Iterable[MetricCurve]) -> Iterator[list[MetricCurve]]:
-    """The points in groups that one call may have."""
+    """The points in groups that one call may have; it may have as many metrics as a version."""
     batch: list[MetricCurve] = []
     room = METRIC_POINTS_PER_CALL
     for curve in curves:

@@ -9,6 +9,7 @@ from weighbridge.calls.connected import Connected
 from weighbridge.core.errors import UsageError
 from weighbridge.core.record_check import check_record_update
 from weighbridge.core.refs import parse_ref
+from weighbridge.core.scalars import plain
 from weighbridge.core.values import Scalar, Version
 from weighbridge.core.version_check import check_version_deletion, numbered_ref
 from weighbridge.v1 import versions_pb2
@@ -45,7 +46,7 @@ class VersionChangeCalls(Connected):
         if isinstance(remove_tags, str):
             raise UsageError(f"remove_tags is a list of names, such as [{remove_tags!r}]")
         parse_ref(ref)
-        set_tags = dict(set_tags or {})
+        set_tags = plain(set_tags)
         check_record_update(set_tags, remove_tags, description)
         request = versions_pb2.UpdateVersionRequest(
             request_id=uuid.uuid4().hex,

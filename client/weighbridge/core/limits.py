@@ -1,6 +1,6 @@
 """The limits of the protocol, as the API advertises them. Sizes are in bytes."""
 
-from weighbridge.core.errors import LimitExceeded
+from weighbridge.core.errors import LimitExceeded, Violation
 
 MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest message that every implementation of gRPC takes by default."""
@@ -56,5 +56,18 @@ def check_limit(what: str, actual: int, limit: int) -> None:
     if actual > limit:
         raise LimitExceeded(
             f"{actual} {what}; a version has at most {limit}. Pack small files together, or push several versions",
+            details={"limit": str(limit), "actual": str(actual)},
+        )
+
+
+def check_metric_limit(what: str, actual: int, limit: int, path: str = "") -> None:
+    """Raises LimitExceeded when a version would have more metrics, or points of them, than it may.
+
+    ``path``: names the one that is too many.
+    """
+    if actual > limit:
+        raise LimitExceeded(
+            f"the version would have {actual} {what}; it has at most {limit}. Log fewer, or less often",
+            violations=[Violation(path, "is one too many")] if path else (),
             details={"limit": str(limit), "actual": str(actual)},
         )

@@ -7,11 +7,26 @@ import operator
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from weighbridge.core.errors import InvalidRequest, Violation
 from weighbridge.core.text_check import wrong_text
-from weighbridge.core.values import Energy, Environment, MetricPoint, Record, Scalar, Signature, SourceCode
+from weighbridge.core.values import (
+    Dataset,
+    Energy,
+    Environment,
+    MetricPoint,
+    Parent,
+    Record,
+    Relation,
+    Scalar,
+    Signature,
+    SourceCode,
+    TensorSpec,
+)
+
+Item = TypeVar("Item")
 
 _LARGEST_INT = 2**53 - 1
 _NAME_BYTES = 256
@@ -29,6 +44,8 @@ _MOST_ARGUMENTS = 4096
 _MOST_ACCELERATORS = 1024
 _MOST_TENSORS = 1024
 _MOST_DIMENSIONS = 64
+_AS_TEXT = "record it as text, which the command line takes in quotes: '\"…\"'"
+_RELATIONS = tuple(map(str, Relation))
 _DIGEST = re.compile(r"(b3:[0-9a-f]{64})?")
 
 
@@ -45,13 +62,16 @@ def check_record(record: Record) -> None:
         *_count("datasets", record.datasets, _MOST_DATASETS),
         *_count("parents", record.parents, _MOST_PARENTS),
     ]
-    for place, dataset in enumerate(record.datasets):
-        at = f"datasets[{place}]"
+    for at, dataset in _each("datasets", record.datasets, Dataset, violations):
         violations += _name(f"{at}.name", dataset.name)
         for field, most_bytes in _MOST_BYTES["datasets"].items():
             violations += wrong_text(f"{at}.{field}", getattr(dataset, field), most_bytes=most_bytes)
-    for place, parent in enumerate(record.parents):
-        violations += wrong_text(f"parents[{place}].ref", parent.ref, most_bytes=_REF_BYTES)
+    for at, parent in _each("parents", record.parents, Parent, violations):
+        violations += wrong_text(f"{at}.ref", parent.ref, most_bytes=_REF_BYTES)
+        if not (isinstance(parent.relation, str) and parent.relation in _RELATIONS):
+            violations.append(
+                Violation(f"{at}.relation", f"is {str(parent.relation)[:80]!r}; it is one of {', '.join(_RELATIONS)}")
+            )
     if record.source is not None:
         violations += _source(record.source)
     if record.environment is not None:
@@ -92,11 +112,27 @@ def check_metrics(points: Sequence[MetricPoint]) -> None:
         InvalidRequest: with one violation for each thing that is wrong.
     """
     violations: list[Violation] = []
-    for name in dict.fromkeys(point.name for point in points):
+    right = [point for _, point in _each("points", points, MetricPoint, violations)]
+    for name in dict.fromkeys(point.name for point in right):
         violations += metric_name_violations(name)
-    for point in points:
+    for point in right:
         violations += metric_number_violations(point.name, point.value, point.step)
+        violations += _time(f"metrics.{point.name}", point.time)
     _refuse("the metrics", violations)
+
+
+def _time(path: str, time: object) -> Iterator[Violation]:
+    """What is wrong with the time of a point."""
+    if time is None:
+        return
+    if not isinstance(time, datetime):
+        said = f"has the time {str(time)[:80]!r}, which is a {type(time).__name__}"
+        yield Violation(path, f"{said}; give a datetime, such as datetime.fromtimestamp(seconds, UTC)")
+        return
+    try:
+        time.astimezone(UTC)
+    except (OverflowError, ValueError):
+        yield Violation(path, "has a time beyond the years 1 to 9999")
 
 
 def metric_name_violations(name: str) -> Iterator[Violation]:
@@ -139,9 +175,9 @@ def _scalars(where: str, values: Mapping[str, Scalar]) -> Iterator[Violation]:
         if isinstance(value, str):
             yield from wrong_text(path, value)
         elif isinstance(value, float) and not math.isfinite(value):
-            yield Violation(path, f"is {value}; only finite numbers can be recorded; record it as text")
+            yield Violation(path, f"is {value}; only finite numbers can be recorded; {_AS_TEXT}")
         elif isinstance(value, int) and abs(value) > _LARGEST_INT:
-            yield Violation(path, "is beyond 2^53 - 1, which not every reader keeps exact; record it as text")
+            yield Violation(path, f"is beyond 2^53 - 1, which not every reader keeps exact; {_AS_TEXT}")
         elif not isinstance(value, int | float):
             yield Violation(path, f"is a {type(value).__name__}; values are text, numbers, true or false")
 
@@ -177,13 +213,17 @@ def _environment(environment: Environment) -> Iterator[Violation]:
 def _signature(signature: Signature) -> Iterator[Violation]:
     for side in ("inputs", "outputs"):
         yield from _count(f"signature.{side}", getattr(signature, side), _MOST_TENSORS)
-        for place, spec in enumerate(getattr(signature, side)):
-            at = f"signature.{side}[{place}]"
+        none: list[Violation] = []
+        for at, spec in _each(f"signature.{side}", getattr(signature, side), TensorSpec, none):
             yield from _name(f"{at}.name", spec.name)
             yield from wrong_text(f"{at}.dtype", spec.dtype, most_bytes=_DTYPE_BYTES)
+            if not isinstance(spec.shape, Sequence) or isinstance(spec.shape, str):
+                yield Violation(f"{at}.shape", f"is a {type(spec.shape).__name__}; it is a list of lengths")
+                continue
             yield from _count(f"{at}.shape", spec.shape, _MOST_DIMENSIONS)
             for axis, length in enumerate(spec.shape):
                 yield from _whole(f"{at}.shape[{axis}]", length, -1)
+        yield from none
 
 
 def _energy(energy: Energy) -> Iterator[Violation]:
@@ -219,6 +259,16 @@ def _name(path: str, name: str) -> Iterator[Violation]:
         yield Violation(path, "has an empty name")
     if len(name.encode(errors="replace")) > _NAME_BYTES:
         yield Violation(path[:80], f"has a name of more than {_NAME_BYTES} bytes")
+
+
+def _each(where: str, items: Sequence[Item], kind: type[Item], wrong: list[Violation]) -> Iterator[tuple[str, Item]]:
+    """The items with their places; what a caller without a type checker gave for one goes to ``wrong``."""
+    for place, item in enumerate(items):
+        if isinstance(item, kind):
+            yield f"{where}[{place}]", item
+        else:
+            what = f"is a {type(item).__name__}; give a wb.{kind.__name__}"
+            wrong.append(Violation(f"{where}[{place}]", what))
 
 
 def _count(path: str, items: Sequence[object], most: int) -> Iterator[Violation]:

@@ -57,6 +57,8 @@ def check_model_name(name: str) -> str:
     Raises:
         InvalidName: it cannot; one violation for each segment that is wrong.
     """
+    if not isinstance(name, str):  # callers without a type checker
+        raise InvalidName(f"a model name is text, such as fraud.tabular.transformer; this is a {type(name).__name__}")
     if len(name) > _NAME_CHARS:
         raise InvalidName(
             f"a model name has at most {_NAME_CHARS} characters; this one has {len(name)}",
@@ -191,6 +193,10 @@ def parse_ref(text: str) -> Ref:
         InvalidReference: the part after the name cannot be read.
         InvalidName: the name breaks its pattern.
     """
+    if not isinstance(text, str):  # callers without a type checker
+        instead = getattr(text, "ref", None)
+        what = f"give its ref, {instead!r}" if isinstance(instead, str) else _FORMS
+        raise InvalidReference(f"a reference is text; this is a {type(text).__name__}: {what}")
     match = re.fullmatch(r"([^:@#]*)(?:([:@#])(.*))?", text, re.DOTALL)
     if match is None:
         raise InvalidReference(f"{text!r} cannot be read; {_FORMS}")

@@ -89,9 +89,9 @@ class SourceCode:
     dirty: bool = False
     """Something differed from the commit: a tracked file, or there were untracked files."""
     diff_digest: str = ""
-    """``b3:`` of the diff against the commit, staged changes included."""
+    """``b3:`` of the diff against the commit, staged changes and those in submodules included."""
     untracked_digest: str = ""
-    """``b3:`` of the list of untracked files."""
+    """``b3:`` of the list of untracked files, and of the contents of the Python files among them and of what ran."""
     entry_point: str = ""
     command: Sequence[str] = ()
     """The command line; values that their names say are secret are left out."""

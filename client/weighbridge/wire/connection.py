@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import grpc
 
 from weighbridge.core.errors import Cancelled, DeadlineExceeded, Unavailable, UsageError, WeighbridgeError
+from weighbridge.forked import keep_to_this_process
 from weighbridge.given_up import GivenUp
 from weighbridge.v1 import (
     admin_pb2_grpc,
@@ -38,7 +39,8 @@ LANES = 2
 class Connection:
     """Makes calls with the caller's identity, a deadline, and errors raised as their own classes.
 
-    Safe to use from several threads.
+    Safe to use from several threads, and in the process that made it: in one that is forked from that, as by
+    ``multiprocessing``, every call raises UsageError.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Connection:
         self._stall_timeout_s = stall_timeout_s
         self._reached = False
         self._closed = threading.Event()
+        self._elsewhere = False
         self.admin = admin_pb2_grpc.AdminServiceStub(self._channel)
         self.models = models_pb2_grpc.ModelServiceStub(self._channel)
         self.versions = versions_pb2_grpc.VersionServiceStub(self._channel)
@@ -76,6 +79,14 @@ class Connection:
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(self._channel)
         self.journal = journal_pb2_grpc.JournalServiceStub(self._channel)
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(self._channel)
+        keep_to_this_process(self)
+
+    def forked(self) -> None:
+        """See ``OfOneProcess``. What gRPC makes of a call on a channel of the parent depends on what its threads did
+        there: it goes through, or waits for ever."""
+        self._closed, self._opening = threading.Event(), threading.RLock()
+        self._closed.set()
+        self._elsewhere = True
 
     def another(self) -> Connection:
         """One to the same server, with the same identity and limits, that is closed by itself.
@@ -90,6 +101,8 @@ class Connection:
 
     def close(self) -> None:
         """Ends every call and closes the channels. Later calls raise UsageError."""
+        if self._elsewhere:
+            return  # they are the parent's
         self._closed.set()
         with self._opening:  # a lane that opens meanwhile would be left open
             channels = (self._channel, *self._lane_channels)
@@ -125,13 +138,21 @@ class Connection:
         the server had ended it.
         """
         if self._closed.is_set():
-            raise _is_closed()
+            raise self._unusable()
         try:
             yield
         except (ValueError, Unavailable) as fault:
             if self._closed.is_set():
-                raise _is_closed() from fault
+                raise self._unusable() from fault
             raise
+
+    def _unusable(self) -> UsageError:
+        if self._elsewhere:
+            return UsageError(
+                "a client belongs to the process that made it, and this process was forked from that one, which gRPC's "
+                "connections do not survive: connect in each process, or have multiprocessing spawn in place of fork"
+            )
+        return UsageError("the client is closed; connect again")
 
     def call(
         self,
@@ -282,7 +303,3 @@ class Connection:
             raise Cancelled(f"the call to {self.address} was ended here") from fault
         finally:
             ended.set()
-
-
-def _is_closed() -> UsageError:
-    return UsageError("the client is closed; connect again")

@@ -7,11 +7,20 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from weighbridge.core.digest import Digest, parse_digest
-from weighbridge.core.errors import DataLoss, InvalidReference
+from weighbridge.core.errors import DataLoss, InvalidReference, UsageError
 
 
 def time_message(time: datetime) -> Timestamp:
-    """An aware datetime as a message."""
+    """A datetime as a message; one without a zone is local.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not isinstance(time, datetime):  # callers without a type checker
+        raise UsageError(
+            f"a time is a datetime, such as datetime(2026, 12, 1) or datetime.fromisoformat('2026-12-01'); "
+            f"{str(time)[:80]!r} is a {type(time).__name__}"
+        )
     message = Timestamp()
     message.FromDatetime(time.astimezone(UTC))
     return message

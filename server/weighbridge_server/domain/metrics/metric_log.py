@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from weighbridge.core.curves import MetricCurve
-from weighbridge.core.errors import LimitExceeded
-from weighbridge.core.limits import METRIC_POINTS_PER_VERSION, METRICS_PER_VERSION
+from weighbridge.core.limits import METRIC_POINTS_PER_VERSION, METRICS_PER_VERSION, check_metric_limit
 from weighbridge_server.domain.metrics.curves import summary_with
 from weighbridge_server.domain.metrics.ports import MetricLog
 from weighbridge_server.domain.ports import Transaction
@@ -21,17 +20,9 @@ def add_curves(tx: Transaction, log: MetricLog, curves: Sequence[MetricCurve]) -
     if not curves:
         return log.points
     points = log.points + sum(map(len, curves))
-    _check("points of metrics", points, METRIC_POINTS_PER_VERSION)
+    check_metric_limit("points of metrics", points, METRIC_POINTS_PER_VERSION)
     before = tx.metrics.summaries(log.log_id, [curve.name for curve in curves])
-    _check("metrics", log.names + len(curves) - len(before), METRICS_PER_VERSION)
+    check_metric_limit("metrics", log.names + len(curves) - len(before), METRICS_PER_VERSION)
     summaries = {curve.name: summary_with(before.get(curve.name), curve) for curve in curves}
     tx.metrics.append(log.log_id, curves, summaries)
     return points
-
-
-def _check(what: str, actual: int, limit: int) -> None:
-    if actual > limit:
-        raise LimitExceeded(
-            f"the version would have {actual} {what}; it has at most {limit}. Log fewer, or less often",
-            details={"limit": str(limit), "actual": str(actual)},
-        )
