@@ -77,6 +77,7 @@ def test_somebody_new_gets_a_token_and_a_role(asking: AskingWho, run: Run) -> No
     ]
 
 
+@pytest.mark.long
 def test_a_token_alone_is_what_a_script_takes(run: Run, asking: AskingWho) -> None:
     text = run("token", "create", "-q", "scripted").out.strip()
     assert asking.connect(text).whoami().actor == "scripted"
@@ -91,6 +92,7 @@ def test_a_token_alone_is_what_a_script_takes(run: Run, asking: AskingWho) -> No
     assert run("token", "list", "-q", "scripted").out.split()[1] == document["token_id"]
 
 
+@pytest.mark.long
 def test_scopes_are_read_as_they_are_written(run: Run) -> None:
     run("token", "create", "scoped")
     for scope in ("fraud", "*", "fraud@production", "*@production", "fraud.tabular.x@champion"):
@@ -142,6 +144,7 @@ def test_mistakes_say_what_was_meant(run: Run, arguments: tuple[str, ...], code:
     assert said in ran.err
 
 
+@pytest.mark.long
 def test_who_may_not_administer_is_told_who_may(asking: AskingWho, run: Run, tmp_path: Path) -> None:
     text = asking.token(("maintainer", "*"), name="mighty").text
     for arguments in (("token", "create", "mallory"), ("principal", "list"), ("grant", "add", "mighty", "admin", "*")):

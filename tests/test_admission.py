@@ -121,6 +121,7 @@ def test_a_transfer_without_a_place_is_told_when_to_come_back(raw: RawClient, mo
     all_places_free(raw, upload_id, PLACES)
 
 
+@pytest.mark.long
 def test_pushes_and_pulls_at_once_all_finish_on_a_single_place(
     narrow: RunningServer, new_model: NewModel, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_racers_into_production_enter_one_after_the_other(
         one.close()
 
 
+@pytest.mark.long
 def test_moves_deletions_and_rollbacks_at_once_leave_one_truth(
     server: RunningServer, client: wb.Client, new_model: NewModel, tmp_path: Path
 ) -> None:

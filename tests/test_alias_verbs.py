@@ -110,6 +110,7 @@ def test_versions_and_show_name_the_aliases(run_cli: RunCli, client: wb.Client, 
     assert ["aliases", "champion"] in [line.split() for line in run_cli("show", f"{model}:1").out.splitlines()]
 
 
+@pytest.mark.long
 def test_alias_history_lists_moves_and_says_what_was_when(run_cli: RunCli, client: wb.Client, model: str) -> None:
     name = f"{model}@production"
     to_production(client, model, 1, 2)
@@ -171,6 +172,7 @@ def test_promote_says_who_is_displaced(run_cli: RunCli, client: wb.Client, model
     ]
 
 
+@pytest.mark.long
 def test_a_refused_promotion_exits_with_1_and_a_refused_dry_run_with_3(
     run_cli: RunCli, client: wb.Client, model: str
 ) -> None:
@@ -197,6 +199,7 @@ def test_a_refused_promotion_exits_with_1_and_a_refused_dry_run_with_3(
     assert stages_of(client, model) == {1: "development", 2: "staging", 3: "development"}
 
 
+@pytest.mark.long
 def test_rollback_says_where_it_went(run_cli: RunCli, client: wb.Client, model: str) -> None:
     name = f"{model}@production"
     to_production(client, model, 1, 2, 3)

@@ -328,6 +328,7 @@ def test_a_comment_that_cannot_be_kept_is_refused(case: Case, text: str) -> None
         case.trainer.request_approval(ref, "production", comment=text)
 
 
+@pytest.mark.long
 def test_the_verbs_of_people_who_approve(
     case: Case,
     asking: AskingWho,

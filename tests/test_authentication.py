@@ -69,6 +69,7 @@ def test_the_first_start_leaves_a_token_that_only_its_owner_reads(asking: Asking
     assert asking.admin_token not in asking.server.log.read_text()
 
 
+@pytest.mark.long
 def test_a_restart_keeps_everything_and_makes_no_other_administrator(own: AskingWho) -> None:
     token, alice = own.admin_token, own.token(("reader", "*"), name="alice").text
     own.server.stop()
@@ -103,6 +104,7 @@ def test_without_auth_anybody_is_somebody_unproven(server: RunningServer, client
             refused()
 
 
+@pytest.mark.long
 def test_a_token_that_cannot_be_left_is_not_made(own: AskingWho) -> None:
     own.server.stop()
     file = own.server.data / "admin.token"
@@ -243,6 +245,7 @@ def test_a_lost_answer_is_made_good_by_another_secret(asking: AskingWho) -> None
     assert len(list(asking.admin().tokens(principal))) == 2
 
 
+@pytest.mark.long
 def test_somebody_is_always_left_who_can_administer(own: AskingWho) -> None:
     admin = own.admin()
     (first,) = admin.tokens("admin")
@@ -294,6 +297,7 @@ def test_a_token_comes_from_a_file(
             asking.connect()
 
 
+@pytest.mark.long
 def test_doctor_says_what_is_wrong_with_a_token(asking: AskingWho) -> None:
     def doctor(token: str) -> dict[str, str]:
         environment = {**os.environ, "WEIGHBRIDGE_SERVER": asking.server.address, "WEIGHBRIDGE_TOKEN": token}
@@ -323,6 +327,7 @@ def test_names_that_could_be_taken_for_something_else_are_refused(asking: Asking
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.long
 def test_a_server_that_strangers_can_reach_warns(data_dir: Path) -> None:
     open_server = RunningServer(data_dir, arguments=("--auth",), listen="0.0.0.0:0").start()
     open_server.stop()

@@ -117,6 +117,7 @@ def test_no_space_where_a_pull_goes(run_cli: RunCli, new_model: NewModel, tmp_pa
     assert list(small_disk.iterdir()) == []
 
 
+@pytest.mark.long
 @as_root
 def test_no_space_on_the_server(
     data_dir: Path, postgres_url: str, empty_database: str, run_cli: RunCli, tmp_path: Path, small_disk: Path

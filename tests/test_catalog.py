@@ -349,6 +349,7 @@ def test_presence_is_looked_up_by_index_although_no_statistics_say_so(storage: S
 # -- connections -------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_fifty_threads_share_four_connections(storage: Storage) -> None:
     storage.models.create("ada", "", "a.b.c", "", "")
     together = threading.Barrier(50)

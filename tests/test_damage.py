@@ -74,6 +74,7 @@ def test_every_part_of_a_record_is_covered(
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_a_pack_that_is_gone_is_data_loss(own_server: RunningServer, weights: Path, tmp_path: Path) -> None:
     with own_server.connect() as client:
         client.push("a.b.c", weights)
@@ -83,6 +84,7 @@ def test_a_pack_that_is_gone_is_data_loss(own_server: RunningServer, weights: Pa
             client.pull("a.b.c", tmp_path / "out")
 
 
+@pytest.mark.long
 def test_the_next_push_heals_a_damaged_chunk(own_server: RunningServer, weights: Path, tmp_path: Path) -> None:
     with own_server.connect() as client:
         client.push("a.b.c", weights)
@@ -99,6 +101,7 @@ def test_the_next_push_heals_a_damaged_chunk(own_server: RunningServer, weights:
 Change = Callable[[Path], object]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "error"),
     [

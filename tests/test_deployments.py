@@ -268,6 +268,7 @@ def test_reports_that_cannot_be_are_refused(
         client.report_deployment(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_the_command_line_lists_them_and_exits_with_3_for_zombies(
     client: wb.Client, pushed: Callable[..., str], run_cli: RunCli
 ) -> None:

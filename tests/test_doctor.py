@@ -34,6 +34,7 @@ def wrong(ran: Ran) -> dict[str, Any]:
     return one
 
 
+@pytest.mark.long
 def test_all_is_well(run_cli: RunCli, server: RunningServer) -> None:
     ran = run_cli("doctor", "--json")
     assert (ran.code, ran.err) == (0, "")

@@ -101,6 +101,7 @@ def test_a_push_goes_on_over_two_restarts(
         assert (out / "weights.bin").read_bytes() == weights.read_bytes()
 
 
+@pytest.mark.long
 def test_a_pull_goes_on_over_a_restart(
     own_server: RunningServer, weights: Path, tmp_path: Path, background: Callable[..., Any]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_pull_goes_on_over_a_restart(
         assert (pulled.path / "weights.bin").read_bytes() == weights.read_bytes()
 
 
+@pytest.mark.long
 def test_a_running_upload_finishes_while_the_server_drains(
     own_server: RunningServer, weights: Path, background: Callable[..., Any]
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_running_upload_finishes_while_the_server_drains(
     assert set(codes) == {"OK"}
 
 
+@pytest.mark.long
 def test_a_second_signal_ends_it_at_once(
     own_server: RunningServer, weights: Path, background: Callable[..., Any]
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_restart_waits_for_the_postgres_of_a_killed_server(room: Path) -> None
                 write(url, "here")
 
 
+@pytest.mark.long
 def test_a_server_killed_at_once_after_being_ready_many_times(room: Path) -> None:
     for turn in range(4):
         with server(room / "data") as process:
@@ -375,6 +376,7 @@ def test_as_root_it_runs_as_somebody_else_who_cannot_log_in(room: Path) -> None:
             os.seteuid(0)
 
 
+@pytest.mark.long
 @as_root
 def test_as_root_the_owner_of_the_database_goes_before_the_default(room: Path) -> None:
     nobody = pwd.getpwnam("nobody")

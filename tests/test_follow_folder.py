@@ -96,6 +96,7 @@ class Stopping:
             self.server = None
 
 
+@pytest.mark.long
 def test_a_first_pull_that_is_closed_leaves_nothing(own_server: RunningServer, tmp_path: Path) -> None:
     stopping = Stopping()
     sys.addaudithook(stopping)

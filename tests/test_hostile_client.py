@@ -324,6 +324,7 @@ def test_chunks_that_the_upload_does_not_hold_are_named(raw: RawClient, upload_i
     assert [field for field, _ in refusal.violations] == ["b3:" + chunk_digest(theirs).hex()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path_bytes", [20, 65_000])
 def test_a_stream_of_files_without_end_ends(
     server: RunningServer, raw: RawClient, upload_id: str, path_bytes: int
@@ -519,6 +520,7 @@ def test_a_chunk_of_another_version_is_not_found_and_the_right_ones_are_not_sent
     assert answers == []
 
 
+@pytest.mark.long
 def test_one_digest_16_384_times_is_one_chunk_as_often(server: RunningServer, raw: RawClient, model: str) -> None:
     ref = raw.push(model, RAW_BYTES)
     before = peak_bytes(server)

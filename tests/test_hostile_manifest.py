@@ -153,6 +153,7 @@ ENDLESS: dict[str, tuple[Callable[[], Iterator[Message]], str]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ENDLESS)
 def test_a_manifest_without_end_is_refused_in_bounded_memory(
     hostile: HostileServer, place: Place, honest: Content, what: str
@@ -179,6 +180,7 @@ def test_the_longest_list_that_is_allowed_fits_in_memory(place: Place) -> None:
     assert answer["growth_mb"] < LONGEST_LIST_MB
 
 
+@pytest.mark.long
 def test_a_list_of_files_ends_at_the_limit(hostile: HostileServer, sdk: Client, honest: Content) -> None:
     hostile.manifest = lambda request, context: _headed(honest, repeat(entry(ONE)))
     with pytest.raises(errors.LimitExceeded, match="20001 files"):

@@ -68,6 +68,7 @@ def expected(graph: Graph, origins: Sequence[int], direction: Direction, depth: 
     return {version: generation for version, generation in found.items() if not depth or abs(generation) <= depth}
 
 
+@pytest.mark.long
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=graphs(), models=st.lists(st.integers(0, 2), min_size=9, max_size=9), data=st.data())
 def test_a_lineage_is_what_a_plain_graph_says(

@@ -33,6 +33,7 @@ def damage(server: RunningServer, chunk: bytes) -> None:
     raise AssertionError("it is not stored")
 
 
+@pytest.mark.long
 def test_a_damaged_chunk_is_data_loss_by_name(
     own_server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

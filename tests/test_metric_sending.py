@@ -239,6 +239,7 @@ def test_a_clock_beyond_year_9999_costs_the_points_that_it_stamped(
 SAID = "the version would have 10001 metrics; it has at most 10000. Log fewer, or less often"
 
 
+@pytest.mark.long
 def test_one_metric_too_many_is_refused_clearly_however_it_comes(
     client: wb.Client, new_model: Callable[[], str], weights: Path
 ) -> None:

@@ -63,6 +63,7 @@ def models_by_one(asking: AskingWho, token: str) -> Iterator[str]:
                 return
 
 
+@pytest.mark.long
 def test_models(asking: AskingWho, world: World) -> None:
     assert [model.name for model in world.reader.models()] == MINE
     assert list(models_by_one(asking, world.token)) == MINE

@@ -228,6 +228,7 @@ def test_wild_metrics_are_read_as_they_were_logged(client: wb.Client, wild: str)
     }
 
 
+@pytest.mark.long
 def test_json_has_them_as_text_everywhere(run_cli: RunCli, wild: str) -> None:
     shown = run_cli("show", f"{wild}:1", "--json").json
     assert shown["metrics"] == PLAIN

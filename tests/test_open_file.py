@@ -386,6 +386,7 @@ def test_a_server_that_is_gone_is_said_to_be(sdk: wb.Client, hostile: HostileSer
             file.read(1)
 
 
+@pytest.mark.long
 def test_a_damaged_store_is_data_loss_by_name(own_server: RunningServer, tmp_path: Path) -> None:
     content = random.Random(5).randbytes(2 * CHUNK_BYTES)
     (tmp_path / "weights.bin").write_bytes(content)

@@ -81,6 +81,7 @@ def calls(server: RunningServer, method: str) -> list[dict[str, Any]]:
 # -- streams -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("direction", ["push", "pull"])
 def test_a_transfer_gets_along_with_one_stream(
     narrow: RunningServer,

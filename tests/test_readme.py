@@ -116,6 +116,7 @@ def test_every_command_prints_what_the_readme_says(shipped_server: RunningServer
     assert done.stdout == "fraud.tabular.transformer:3\n"
 
 
+@pytest.mark.long
 def test_a_server_that_asks_who_calls_does_as_the_readme_says(data_dir: Path, workplace: Path) -> None:
     (workplace / "registry").symlink_to(data_dir)
     running = RunningServer(data_dir, arguments=("--auth",), environment=AS_SHIPPED).start()

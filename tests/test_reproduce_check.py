@@ -227,6 +227,7 @@ def test_what_hardly_matters_is_a_note(check: Check, record_here: wb.Record) -> 
     assert len(document["notes"]) == 6
 
 
+@pytest.mark.long
 def test_what_was_not_recorded_could_not_be_compared(check: Check) -> None:
     document = check(lambda record: replace(record, environment=None))
     assert document["same"]

@@ -36,6 +36,7 @@ def test_kill_9_loses_nothing_that_was_committed(own_server: RunningServer, tmp_
             assert verify_journal(client) == number + 1  # and the model's creation
 
 
+@pytest.mark.long
 def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: RunningServer, tmp_path: Path) -> None:
     weights = tmp_path / "model"
     weights.mkdir()
@@ -72,6 +73,7 @@ def test_kill_9_during_a_push_leaves_no_version_and_no_litter(own_server: Runnin
             assert (out / name).read_bytes() == (weights / name).read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly(own_server: RunningServer, run_cli: RunCli, number: signal.Signals) -> None:
     assert run_cli("push", "a.b.c", "/etc/hostname", address=own_server.address).code == 0
@@ -82,6 +84,7 @@ def test_it_stops_cleanly(own_server: RunningServer, run_cli: RunCli, number: si
     assert run_cli("pull", "a.b.c", own_server.data.with_name("pulled"), address=own_server.address).code == 0
 
 
+@pytest.mark.long
 def test_every_call_is_one_line_of_the_log(own_server: RunningServer, run_cli: RunCli) -> None:
     run_cli("resolve", "no.such.model", address=own_server.address)
     (line,) = [line for line in own_server.log_lines() if line["event"] == "call"]

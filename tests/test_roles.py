@@ -216,6 +216,7 @@ def test_an_upload_goes_on_only_while_its_owner_may(asking: AskingWho, tmp_path:
     assert list(asking.admin().versions("going.a.b")) == []
 
 
+@pytest.mark.long
 def test_a_watch_ends_when_its_token_does(asking: AskingWho, tmp_path: Path) -> None:
     admin = asking.admin()
     model = pushed(admin, "watched.a.b", 2, tmp_path)

@@ -183,6 +183,7 @@ def test_the_rule_read_from_events_is_the_plain_rule(steps: list[tuple[str, int]
             move("deleted", None)
 
 
+@pytest.mark.long
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_server_follows_the_plain_rule(client: wb.Client, model: str, steps: list[tuple[str, int]]) -> None:
@@ -354,6 +355,7 @@ def test_a_second_try_goes_no_further_back(client: wb.Client, raw: RawClient, mo
     assert refused(lambda: raw.lifecycle.Rollback(request)).reason == "REQUEST_ID_REUSED"
 
 
+@pytest.mark.long
 def test_a_long_history_is_searched_to_its_beginning(client: wb.Client, model: str) -> None:
     client.set_alias(model, "champion", 4)
     for turn in range(220):

@@ -84,6 +84,7 @@ def test_the_same_content_is_not_sent_again(client: wb.Client, new_model: Callab
     assert {first.version.manifest, again.version.manifest, elsewhere.version.manifest} == {first.version.manifest}
 
 
+@pytest.mark.long
 def test_fifty_pushes_at_once_are_numbered_1_to_50(
     server: RunningServer, new_model: Callable[[], str], tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def test_the_shipped_schema_governs_what_no_other_does(asking_server: RunningSer
         assert (mine.revision, mine.json_schema) == (1, None)
 
 
+@pytest.mark.long
 def test_a_schema_of_all_names_takes_the_place_of_the_shipped_one(data_dir: Path) -> None:
     server = RunningServer(data_dir, ("--default-schema",)).start()
     try:
@@ -223,6 +224,7 @@ def _fill(storage: Storage) -> None:
     )
 
 
+@pytest.mark.long
 def test_the_verbs(run_cli: RunCli, client: wb.Client, prefix: str, tmp_path: Path) -> None:
     file = tmp_path / "schema.json"
     file.write_text('{\n  "title": "\\u001b[31m",\n  "description": "größer"\n}\n')

@@ -70,6 +70,7 @@ def test_a_filter_takes_what_its_condition_is_true_of(world: World, condition: E
     assert world.find(condition.text) == [one.version.ref for one in world.fulfilling(condition)]
 
 
+@pytest.mark.long
 @SETTINGS
 @given(condition=conditions)
 def test_a_rule_is_true_of_what_a_filter_takes(world: World, condition: Expression) -> None:

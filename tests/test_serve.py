@@ -40,6 +40,7 @@ def test_a_taken_port_is_refused(data_dir: Path) -> None:
     assert last_line(ran.stderr).startswith(f"error: STARTUP_FAILED: cannot listen on {address}")
 
 
+@pytest.mark.long
 def test_two_servers_cannot_share_a_port(own_server: RunningServer, session_dir: Path) -> None:
     ran = serve("--listen", own_server.address, "--data", session_dir / "second")
     assert ran.returncode == 1
@@ -64,6 +65,7 @@ def test_a_directory_in_use_is_refused_and_names_who_uses_it(own_server: Running
     assert str(own_server.process.pid) in last_line(ran.stderr)
 
 
+@pytest.mark.long
 def test_a_signal_ends_a_start_that_waits(own_server: RunningServer) -> None:
     command = [*WEIGHBRIDGE, "serve", "--listen", "127.0.0.1:0", "--data", str(own_server.data)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
@@ -83,6 +85,7 @@ def test_a_directory_that_postgresql_cannot_enter_is_refused_by_name(data_dir: P
     assert "chmod o+x" in last_line(ran.stderr)
 
 
+@pytest.mark.long
 def test_the_catalogue_of_a_newer_release_is_refused(empty_database: str, data_dir: Path) -> None:
     server = RunningServer(data_dir, ("--database", empty_database)).start()
     server.stop()

@@ -303,6 +303,7 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_quiet_leaves_references_names_and_errors(
     run_cli: RunCli, new_model: NewModel, weights: Path, tmp_path: Path
 ) -> None:

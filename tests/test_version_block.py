@@ -204,6 +204,7 @@ def test_chunks_found_damaged_before_the_commit_are_sent_again(
         assert (out / "weights.bin").read_bytes() == weights.read_bytes()
 
 
+@pytest.mark.long
 def test_a_push_of_what_is_known_opens_no_stream_that_would_stand_still(
     data_dir: Path, weights: Path, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ class _Slow:
         threading.Event().wait(0.05)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(50)  # the patience with a server that is away is 60 s
 def test_giving_up_while_the_server_is_away_does_not_wait_for_it(own_server: RunningServer, weights: Path) -> None:
     reached, gone = threading.Event(), threading.Event()

@@ -338,6 +338,7 @@ def test_what_is_refused_leaves_no_event(storage: Storage, changes: VersionChang
 # -- the command line --------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_version_s_later_life_on_the_command_line(
     run_cli: RunCli, client: wb.Client, new_model: NewModel, weights: Path
 ) -> None:

@@ -117,6 +117,7 @@ def test_many_watchers_see_every_move_once_and_in_order(client: wb.Client, serve
         assert [change.revision for change in changes[1:]] == moves
 
 
+@pytest.mark.long
 def test_a_server_that_is_killed_in_between_loses_nothing(data_dir: Path, tmp_path: Path) -> None:
     running = RunningServer(data_dir).start()
     again = RunningServer(data_dir, listen=running.address)

@@ -190,6 +190,7 @@ def test_the_secret_is_nowhere_but_in_its_row(
     assert not [secret for secret in secrets if secret in said]
 
 
+@pytest.mark.long
 def test_the_verbs(run_cli: RunCli, receiver: Receiver, new_model: NewModel, client: wb.Client) -> None:
     model = new_model()
     made = run_cli("webhook", "add", receiver.url, "--model", model, "--action", "model.", "--json").json
