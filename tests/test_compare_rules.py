@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import weighbridge as wb
 from comparison_fixtures import beside, made_version, two
-from weighbridge.core.direction import check_directions, less_is_better, tells_cost
+from weighbridge.core.direction import Direction, check_directions, direction, tells_cost
 from weighbridge.core.values import MetricSummary, Record
 
 INF, NAN = math.inf, math.nan
@@ -33,20 +33,22 @@ RATES = ["tokens_per_second", "tokens/s", "samples/sec", "throughput", "fps", "b
 
 @pytest.mark.parametrize("name", [*LOWER, *COST])
 def test_less_is_better(name: str) -> None:
-    assert less_is_better(name)
+    assert direction(name) is Direction.LOWER
     assert tells_cost(name) is (name in COST)
 
 
 @pytest.mark.parametrize("name", [*HIGHER, *RATES])
 def test_more_is_better(name: str) -> None:
-    assert not less_is_better(name)
+    assert direction(name) is Direction.HIGHER
     assert tells_cost(name) is (name in RATES)
 
 
 @given(st.text())
 def test_any_name_has_a_direction(name: str) -> None:
-    assert less_is_better(name) in (True, False)
-    assert less_is_better(f"{name}_loss_") or any(word in name.lower() for word in ("at", "@", "per", "neg"))
+    assert direction(name) in Direction
+    assert direction(f"{name}_loss_") is Direction.LOWER or any(
+        word in name.lower() for word in ("at", "@", "per", "neg")
+    )
 
 
 def test_a_metric_cannot_be_better_both_ways() -> None:

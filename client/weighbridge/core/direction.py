@@ -131,11 +131,6 @@ def direction(name: str) -> Direction:
     return Direction.LOWER if (word in _LOWER) is not turned else Direction.HIGHER
 
 
-def less_is_better(name: str) -> bool:
-    """Whether less of a metric is better, by the rule above."""
-    return direction(name) is Direction.LOWER
-
-
 def tells_cost(name: str) -> bool:
     """Whether a metric says what a model takes (time, memory, energy, money), not how good it is."""
     word, _ = _deciding(name)
